@@ -1,0 +1,126 @@
+"""Factors and biases learnt from the observed ratings only, by stochastic gradient descent."""
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .._check import check_float, check_int, check_rng
+from ..errors import InvalidInput
+from ..interactions import Interactions
+from .base import Recommender
+
+
+class BiasedSVD(Recommender):
+    r"""Predict :math:`\mu + b_u + b_i + p_u \cdot q_i` ("SVD" in the field's loose sense).
+
+    Each step takes one observed rating, its error :math:`e = r - \hat r`, and moves
+
+    .. math:: b_u \mathrel{+}= \eta (e - \lambda b_u), \quad p_u \mathrel{+}= \eta (e\, q_i - \lambda p_u)
+
+    and the item's side likewise; unrated pairs play no part.
+
+    Parameters
+    ----------
+    factors : int
+        Length of :math:`p_u` and :math:`q_i`.
+    epochs : int
+        Passes over the ratings, each in a fresh random order.
+    learning_rate : float
+        :math:`\eta`, positive.
+    regularization : float
+        :math:`\lambda`, not negative.
+    init_scale : float
+        Standard deviation of the factors at the start.
+    rng : int or Generator
+
+    Attributes
+    ----------
+    mean_ : float
+    user_bias_, item_bias_ : ndarray, shapes (n_users,) and (n_items,)
+    user_factors_, item_factors_ : ndarray, shapes (n_users, factors) and (n_items, factors)
+    train_rmse_ : ndarray, shape (epochs,)
+        RMSE over the training ratings as each was met, per epoch.
+
+    References
+    ----------
+    Koren, Bell and Volinsky (2009), Matrix factorization techniques for recommender systems, eq. 5.
+    """
+
+    def __init__(
+        self,
+        *,
+        factors: int = 100,
+        epochs: int = 60,
+        learning_rate: float = 0.01,
+        regularization: float = 0.1,
+        init_scale: float = 0.1,
+        rng=0,
+    ):
+        self.factors = check_int("factors", factors)
+        self.epochs = check_int("epochs", epochs)
+        self.learning_rate = check_float("learning_rate", learning_rate, minimum=0)
+        self.regularization = check_float("regularization", regularization, minimum=0)
+        self.init_scale = check_float("init_scale", init_scale, minimum=0)
+        check_rng(rng)
+        self.rng = rng
+
+    def _fit(self, interactions: Interactions) -> None:
+        rng = check_rng(self.rng)
+        self.mean_ = float(interactions.values.mean())
+        self.user_bias_ = np.zeros(interactions.n_users)
+        self.item_bias_ = np.zeros(interactions.n_items)
+        self.user_factors_ = rng.normal(0, self.init_scale, (interactions.n_users, self.factors))
+        self.item_factors_ = rng.normal(0, self.init_scale, (interactions.n_items, self.factors))
+        # Nothing has taught these rows anything: zero says so, noise would not.
+        self.user_factors_[np.bincount(interactions.user_rows, minlength=interactions.n_users) == 0] = 0.0
+        self.item_factors_[np.bincount(interactions.item_rows, minlength=interactions.n_items) == 0] = 0.0
+        self.train_rmse_ = np.empty(self.epochs)
+        for epoch in range(self.epochs):
+            squared = _sgd_epoch(
+                rng.permutation(len(interactions)),
+                interactions.user_rows, interactions.item_rows, interactions.values,
+                self.mean_, self.user_bias_, self.item_bias_, self.user_factors_, self.item_factors_,
+                self.learning_rate, self.regularization,
+            )
+            self.train_rmse_[epoch] = np.sqrt(squared / len(interactions))
+            if not np.isfinite(self.train_rmse_[epoch]):
+                raise InvalidInput(
+                    f"learning_rate={self.learning_rate} makes the descent diverge in epoch {epoch + 1}: pass a smaller one"
+                )
+
+    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+        known_user, known_item = user_rows >= 0, item_rows >= 0
+        product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
+        return (
+            self.mean_
+            + np.where(known_user, self.user_bias_[user_rows], 0.0)
+            + np.where(known_item, self.item_bias_[item_rows], 0.0)
+            + np.where(known_user & known_item, product, 0.0)
+        )
+
+    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+        factors = self.user_factors_[user_rows] @ self.item_factors_.T
+        return self.mean_ + self.user_bias_[user_rows, None] + self.item_bias_[None, :] + factors
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_factors_
+
+
+@numba.njit
+def _sgd_epoch(order, users, items, values, mean, user_bias, item_bias, p, q, rate, regularization):
+    """One pass over the ratings in the given order, in place; returns the sum of squared errors met."""
+    squared = 0.0
+    for row in order:
+        u, i = users[row], items[row]
+        dot = 0.0
+        for f in range(p.shape[1]):
+            dot += p[u, f] * q[i, f]
+        error = values[row] - (mean + user_bias[u] + item_bias[i] + dot)
+        squared += error * error
+        user_bias[u] += rate * (error - regularization * user_bias[u])
+        item_bias[i] += rate * (error - regularization * item_bias[i])
+        for f in range(p.shape[1]):
+            pu, qi = p[u, f], q[i, f]
+            p[u, f] += rate * (error * qi - regularization * pu)
+            q[i, f] += rate * (error * pu - regularization * qi)
+    return squared

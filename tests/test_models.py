@@ -1,0 +1,153 @@
+"""Popularity, biases, item neighbours and the two SVDs: the contract, and an oracle each."""
+import numpy as np
+import pandas as pd
+import pytest
+from model_contract import ITEMS, UNKNOWN, USERS, ModelContract, rectangular_interactions
+from scipy import sparse
+from sklearn.metrics.pairwise import cosine_similarity
+
+from recsys_utils.errors import InvalidInput
+from recsys_utils.interactions import Interactions
+from recsys_utils.models import BiasBaseline, BiasedSVD, ItemKNN, Popularity, PureSVD
+from recsys_utils.models.pure_svd import ordered_svds
+
+
+class TestPopularity(ModelContract):
+    predicts = False
+    finds_similar = False
+
+    def make(self):
+        return Popularity()
+
+    def test_orders_by_count_and_ties_by_id(self, data, model):
+        ids, scores = model.recommend(USERS[0], n=len(ITEMS), exclude_seen=False)
+        count = pd.Series(data.item_ids[data.item_rows]).value_counts().reindex(ITEMS, fill_value=0)
+        expected = sorted(ITEMS, key=lambda item: (-count[item], item))
+        assert list(ids) == expected
+        assert list(scores) == [count[item] for item in expected]
+
+
+class TestBiasBaseline(ModelContract):
+    finds_similar = False
+
+    def make(self):
+        return BiasBaseline()
+
+    def test_solves_the_ridge_problem_exactly(self, data):
+        """The two-sided sweep ends where one dense linear solve of the whole problem ends."""
+        model = BiasBaseline(user_regularization=3, item_regularization=2, iterations=2000).fit(data)
+        design = np.zeros((len(data), data.n_users + data.n_items))
+        design[np.arange(len(data)), data.user_rows] = 1
+        design[np.arange(len(data)), data.n_users + data.item_rows] = 1
+        ridge = np.diag([3.0] * data.n_users + [2.0] * data.n_items)
+        solved = np.linalg.solve(design.T @ design + ridge, design.T @ (data.values - data.values.mean()))
+        np.testing.assert_allclose(np.r_[model.user_bias_, model.item_bias_], solved, atol=1e-8)
+
+    def test_unknown_user_gets_the_item_and_unknown_item_the_user(self, model):
+        got = model.predict([UNKNOWN, USERS[0], UNKNOWN], [ITEMS[0], UNKNOWN, UNKNOWN])
+        expected = [model.mean_ + model.item_bias_[0], model.mean_ + model.user_bias_[0], model.mean_]
+        np.testing.assert_allclose(got, expected)
+
+    def test_without_regularization_the_empty_user_has_no_bias(self, data):
+        model = BiasBaseline(user_regularization=0, item_regularization=0).fit(data)
+        assert model.user_bias_[-1] == 0 and np.isfinite(model.user_bias_).all()
+
+
+class TestItemKNN(ModelContract):
+    predicts = False
+
+    def make(self):
+        return ItemKNN(neighbours=6)
+
+    def test_equals_scikit_learns_cosine(self, data):
+        model = ItemKNN(neighbours=10**6, values="raw").fit(data)
+        expected = cosine_similarity(data.matrix.T)
+        np.fill_diagonal(expected, 0)
+        np.testing.assert_allclose(model.similarity_.toarray(), expected, atol=1e-12)
+
+    def test_keeps_that_many_neighbours(self, data):
+        model = ItemKNN(neighbours=3).fit(data)
+        assert (np.diff(model.similarity_.indptr) <= 3).all()
+
+    def test_shrinkage_damps_short_columns_most(self, data):
+        plain, shrunk = (ItemKNN(neighbours=99, shrinkage=s).fit(data).similarity_.toarray() for s in (0, 10))
+        support = np.diff(data.matrix.tocsc().indptr)
+        kept = shrunk.sum(1)[support > 0] / plain.sum(1)[support > 0]
+        assert np.corrcoef(kept, support[support > 0])[0, 1] > 0.5
+
+
+class TestPureSVD(ModelContract):
+    def make(self):
+        return PureSVD(factors=4)
+
+    def test_equals_the_dense_svd(self, data, model):
+        u, s, vt = np.linalg.svd(data.matrix.toarray(), full_matrices=False)
+        expected = (u[:, :4] * s[:4]) @ vt[:4]
+        users, items = np.repeat(USERS, len(ITEMS)), np.tile(ITEMS, len(USERS))
+        np.testing.assert_allclose(model.predict(users, items).reshape(expected.shape), expected, atol=1e-8)
+        np.testing.assert_allclose(model.singular_values_, s[:4])
+
+    def test_refuses_a_rank_beyond_the_matrix(self, data):
+        with pytest.raises(InvalidInput, match="factors must be below"):
+            PureSVD(factors=12).fit(data)
+
+    def test_order_and_signs_are_fixed(self):
+        matrix = sparse.random(30, 17, density=0.4, rng=np.random.default_rng(1))
+        first, second = (ordered_svds(matrix, 5, rng) for rng in (0, 1))
+        for a, b in zip(first, second, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-8)
+        assert (np.diff(first[1]) <= 0).all()
+        assert (first[2][np.arange(5), np.abs(first[2]).argmax(1)] > 0).all()
+
+
+class TestBiasedSVD(ModelContract):
+    def make(self):
+        return BiasedSVD(factors=4, epochs=20)
+
+    def test_one_step_follows_the_gradient(self):
+        """One rating, one epoch: the update written out by hand."""
+        frame = pd.DataFrame({"userId": [1], "movieId": [1], "rating": [4.0]})
+        model = BiasedSVD(factors=2, epochs=1, learning_rate=0.1, regularization=0.5, rng=3)
+        model.fit(Interactions.from_frame(frame))
+        rng = np.random.default_rng(3)
+        p, q = rng.normal(0, 0.1, (1, 2)), rng.normal(0, 0.1, (1, 2))
+        error = 4.0 - (4.0 + p[0] @ q[0])
+        np.testing.assert_allclose(model.user_factors_, p + 0.1 * (error * q - 0.5 * p))
+        np.testing.assert_allclose(model.item_factors_, q + 0.1 * (error * p - 0.5 * q))
+        np.testing.assert_allclose(model.user_bias_, [0.1 * error])
+
+    def test_training_error_falls(self, data):
+        model = BiasedSVD(factors=3, epochs=40, regularization=0).fit(data)
+        assert model.train_rmse_[-1] < 0.7 * model.train_rmse_[0]
+
+    def test_an_unrated_item_has_no_factors(self, model):
+        assert (model.item_factors_[-1] == 0).all() and (model.user_factors_[-1] == 0).all()
+
+    def test_divergence_is_an_error(self, data):
+        with pytest.raises(InvalidInput, match="diverge"):
+            BiasedSVD(factors=3, epochs=50, learning_rate=50.0).fit(data)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments"),
+    [
+        (BiasBaseline, {"user_regularization": -1}), (BiasBaseline, {"iterations": 0}),
+        (ItemKNN, {"neighbours": 0}), (ItemKNN, {"shrinkage": float("nan")}), (ItemKNN, {"values": "counts"}),
+        (PureSVD, {"factors": 0}), (PureSVD, {"factors": 2.0}),
+        (BiasedSVD, {"learning_rate": float("inf")}), (BiasedSVD, {"rng": -1}), (BiasedSVD, {"rng": None}),
+    ],
+)
+def test_bad_hyper_parameters_are_named(model, arguments):
+    (name, _), = arguments.items()
+    with pytest.raises(InvalidInput, match=name):
+        model(**arguments)
+
+
+def test_string_ids_work():
+    data = rectangular_interactions()
+    frame = data.to_frame().assign(
+        userId=lambda f: "u" + f.userId.astype(str), movieId=lambda f: "m" + f.movieId.astype(str)
+    )
+    model = PureSVD(factors=3).fit(Interactions.from_frame(frame))
+    ids, _ = model.recommend("u7", n=3)
+    assert all(str(item).startswith("m") for item in ids)
