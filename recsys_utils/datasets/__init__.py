@@ -1,0 +1,6 @@
+"""The book's data sets as typed tables: MovieLens and Last.fm, real or invented."""
+
+from .loaders import load_lastfm, load_movielens
+from .tables import AGE_GROUPS, LastFM, MovieLens
+
+__all__ = ["AGE_GROUPS", "LastFM", "MovieLens", "load_lastfm", "load_movielens"]
