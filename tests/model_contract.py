@@ -38,12 +38,14 @@ class ModelContract:
         raise AssertionError("a test class on this mixin gives its model by make()")
 
     @pytest.fixture(scope="class")
-    def data(self):
+    @classmethod
+    def data(cls):
         return rectangular_interactions()
 
     @pytest.fixture(scope="class")
-    def model(self, data):
-        return self.make().fit(data)
+    @classmethod
+    def model(cls, data):
+        return cls().make().fit(data)
 
     def test_fit_returns_the_model_itself(self, data):
         model = self.make()

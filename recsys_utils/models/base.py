@@ -164,7 +164,8 @@ class Recommender(ABC):
         return self.interactions_
 
     def __repr__(self) -> str:
-        names = [p for p in inspect.signature(type(self).__init__).parameters if p != "self"]
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 

@@ -1,0 +1,73 @@
+"""Run every notebook under nbval: against its stored outputs where the real data are in reach,
+on the synthetic data set otherwise (which checks only that every cell runs, and says so).
+
+    python tests/check_notebooks.py [notebook.ipynb ...]
+"""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from recsys_utils.datasets import load_lastfm, load_movielens
+from recsys_utils.errors import DataUnavailable
+
+ROOT = Path(__file__).resolve().parents[1]
+CELL_TIMEOUT = 600
+
+
+def data_sets(notebooks: list[Path]) -> list[str]:
+    """Names of the data sets that the notebooks load, as recorded when they were executed."""
+    names = set()
+    for path in notebooks:
+        names.update(nbformat.read(path, as_version=4).metadata["recsys_utils"]["data"])
+    return sorted(names)
+
+
+def missing(names: list[str]) -> str | None:
+    """Why the real data are out of reach, or None when all of them are there."""
+    for name in names:
+        try:
+            load_lastfm() if name == "lastfm-2k" else load_movielens(name)
+        except DataUnavailable as error:
+            return str(error)
+    return None
+
+
+def banner(*lines: str) -> None:
+    """Print lines in a frame that is hard to overlook."""
+    print("\n" + "=" * 100, *lines, "=" * 100, sep="\n", flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Check the notebooks named, or all; returns pytest's exit code."""
+    notebooks = [Path(a).resolve() for a in arguments] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    synthetic = os.environ.get("RECSYS_DATASET") == "synthetic"
+    why = "RECSYS_DATASET=synthetic is set" if synthetic else missing(data_sets(notebooks))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    if why is None:
+        mode = ["--nbval", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval.cfg"), "-p", "nbval_tolerance"]
+    else:
+        banner("SYNTHETIC RUN: the real data are out of reach; stored outputs are NOT compared.", why)
+        mode = ["--nbval-lax"]
+        environment["RECSYS_DATASET"] = "synthetic"
+    command = [
+        sys.executable, "-m", "pytest", *mode, "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}",
+        "-n", "2", "--dist", "loadfile", "--durations=10", "-q", "-rs", "-p", "no:cacheprovider", *map(str, notebooks),
+    ]
+    code = subprocess.call(command, cwd=ROOT, env=environment)
+    if why is None:
+        print("NOTEBOOKS: ran on the real data, every stored output compared", flush=True)
+    else:
+        banner(
+            "SYNTHETIC RUN: the notebooks ran on the synthetic data set. This shows that every cell runs;",
+            "it does NOT show that the stored numbers are right. Set RECSYS_DATA_HOME or let the data be downloaded.",
+        )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
