@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 
 from .._check import check_choice
+from ..errors import InvalidInput
+from .readers import read_csv_layout, read_lastfm, read_ml_1m, read_ml_100k
 from .registry import SOURCES
 from .sources import locate
-from .tables import LastFM, MovieLens, read_csv_layout, read_lastfm, read_ml_1m, read_ml_100k
+from .synthetic import synthetic_lastfm, synthetic_movielens
+from .tables import LastFM, MovieLens
+
+DATASET = "RECSYS_DATASET"
 
 _READERS = {
     "ml-latest-small": read_csv_layout,
@@ -18,11 +23,86 @@ _READERS = {
 
 
 def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike | None = None) -> MovieLens:
-    """Load a MovieLens data set as typed tables."""
+    """Load a MovieLens data set as typed tables.
+
+    The files are looked for in `folder`, in the folder that ``RECSYS_DATA_HOME`` names, and in the
+    user's cache; what is in none of them is downloaded into the cache. Every file whose digest is
+    known is checked. ``RECSYS_DATASET=synthetic`` replaces the data of a whole run by invented ones.
+
+    Parameters
+    ----------
+    name : str
+        ``"ml-latest-small"``, ``"ml-100k"``, ``"ml-1m"``, ``"ml-25m"``, or ``"synthetic"`` for
+        invented data with the shape of the first (see :mod:`recsys_utils.datasets.synthetic`).
+    folder : path, optional
+        Folder of the unpacked files, or the folder above it.
+
+    Returns
+    -------
+    MovieLens
+        The tables; their columns and types are listed there.
+
+    Raises
+    ------
+    InvalidInput
+        An unknown name.
+    DataUnavailable
+        No source has the data set; the message names each one, why it failed, and the remedies.
+    CorruptArchive
+        A file is there, but it is not the published one.
+
+    References
+    ----------
+    F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM Transactions on
+    Interactive Intelligent Systems 5(4), 2015.
+    """
     check_choice("name", name, (*_READERS, "synthetic"))
+    if name == "synthetic" or _synthetic_run():
+        _announce("ml-latest-small" if name == "synthetic" else name)
+        return synthetic_movielens(name)
     return MovieLens(name=name, **_READERS[name](locate(SOURCES[name], folder)))
 
 
 def load_lastfm(*, folder: str | os.PathLike | None = None) -> LastFM:
-    """Load the Last.fm play counts (HetRec 2011) as typed tables."""
+    """Load the Last.fm play counts (HetRec 2011) as typed tables.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Folder of the unpacked files, or the folder above it. The other sources are those of
+        :func:`load_movielens`.
+
+    Returns
+    -------
+    LastFM
+        The tables; their columns and types are listed there.
+
+    Raises
+    ------
+    DataUnavailable
+        No source has the data set; the message names each one, why it failed, and the remedies.
+    CorruptArchive
+        A file is there, but it is not the published one.
+
+    References
+    ----------
+    I. Cantador, P. Brusilovsky and T. Kuflik, "Second Workshop on Information Heterogeneity and Fusion
+    in Recommender Systems (HetRec 2011)", Proceedings of RecSys 2011.
+    """
+    if _synthetic_run():
+        _announce("lastfm-2k")
+        return synthetic_lastfm()
     return LastFM(**read_lastfm(locate(SOURCES["lastfm-2k"], folder)))
+
+
+def _synthetic_run() -> bool:
+    value = os.environ.get(DATASET, "")
+    if value not in ("", "synthetic"):
+        raise InvalidInput(f"{DATASET} must be 'synthetic' or unset, got {value!r}: set one of the two")
+    return value == "synthetic"
+
+
+def _announce(shape: str) -> None:
+    print(
+        f"SYNTHETIC DATA: invented users, items and interactions in the shape of {shape}; not a measurement."
+    )

@@ -66,7 +66,7 @@ def locate(source: Source, folder: str | os.PathLike | None = None) -> Path:
     except DataUnavailable as error:
         failures.extend(f"download {line}" for line in str(error).splitlines())
         kind = CorruptArchive if isinstance(error, CorruptArchive) else DataUnavailable
-        raise kind(_nothing_in_reach(source, failures)) from error
+        raise kind(_nothing_in_reach(source, failures)) from None
 
 
 def _search(source: Source, root: Path) -> tuple[Path | None, str]:
