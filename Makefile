@@ -1,0 +1,71 @@
+# `make help` lists the targets. Two of them do all the set-up: `make book` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# uv installs about twice as fast; plain pip does the same work.
+ifneq ($(shell command -v uv 2>/dev/null),)
+INSTALL = uv pip install --quiet --python $(BIN)/python
+else
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+SITE := _build/html
+
+.DEFAULT_GOAL := help
+.PHONY: help book test package lab execute bench lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+book: $(VENV)/.book  ## build the static site from stored outputs into _build/html (no data, no compiler)
+	rm -rf _build
+	$(BIN)/jupyter-book build . --warningiserror --keep-going --quiet
+	@echo "open $(SITE)/index.html"
+
+test: $(VENV)/.run  ## test the package, check every notebook, test the site in a browser
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+	$(BIN)/python tests/check_notebooks.py
+
+package: $(VENV)/.run  ## test the package alone, for example make PYTHON=python3.13 VENV=.venv313 package
+	$(BIN)/python -m pytest --ignore-glob='tests/test_site*'
+
+lab: $(VENV)/.run  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+execute: $(VENV)/.run  ## run text sources into notebooks, all or CH="03-svd ..."
+	$(BIN)/python book/execute.py $(CH)
+
+bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/results, or B="ranking ..."
+	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+		echo "benchmark $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+lock:  ## renew the locks under requirements/ (needs uv)
+	$(COMPILE) --upgrade --extra book --extra notebooks --extra test pyproject.toml -o requirements/test.txt
+	$(COMPILE) --extra book -c requirements/test.txt pyproject.toml -o requirements/book.txt
+	$(COMPILE) --no-deps requirements/xlearn.in -o requirements/xlearn.txt
+	$(COMPILE) --no-deps requirements/nodeps.in -o requirements/nodeps.txt
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) _build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; name another interpreter: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.book: requirements/book.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/book.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.txt $(VENV)/.book
+	$(INSTALL) --require-hashes -r requirements/test.txt
+	$(INSTALL) --require-hashes --no-deps -r requirements/nodeps.txt
+	@if command -v make >/dev/null && command -v c++ >/dev/null; then \
+		echo "building xLearn from source (one to three minutes)"; \
+		PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --require-hashes --no-deps --no-build-isolation -r requirements/xlearn.txt; \
+	else \
+		echo; echo "NOTE: xLearn needs a C++ compiler and make, and none was found. Everything else works; chapter 5's xLearn"; \
+		echo "cells do not. Install them (Debian: apt-get install g++ make) and run this again."; echo; \
+	fi
+	@touch $@
