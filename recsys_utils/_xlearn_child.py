@@ -1,0 +1,41 @@
+"""The process in which xLearn runs. It imports nothing of this package, so that it starts at once.
+
+Run by `recsys_utils.xlearn_runner` in a folder that holds the data files and ``job.json``.
+"""
+import json
+import sys
+import time
+
+NOT_IMPORTABLE = 86
+
+
+def main() -> int:
+    """Do the job of the current folder: train on one file, predict another."""
+    # xLearn's optional wrapper would import scikit-learn, which takes seconds and is not used here.
+    sys.modules["sklearn"] = None
+    try:
+        import xlearn
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        return NOT_IMPORTABLE
+    with open("job.json", encoding="utf-8") as file:
+        job = json.load(file)
+    machine = getattr(xlearn, f"create_{job['model']}")()
+    machine.setTrain("train.txt")
+    if job["validation"]:
+        machine.setValidate("validation.txt")
+    for switch in job["switches"]:
+        getattr(machine, switch)()
+    start = time.perf_counter()
+    machine.fit(job["parameters"], "model.out")
+    fitted = time.perf_counter()
+    machine.setTest("test.txt")
+    machine.predict("model.out", "predictions.txt")
+    seconds = {"fit": fitted - start, "predict": time.perf_counter() - fitted}
+    with open("seconds.json", "w", encoding="utf-8") as file:
+        json.dump(seconds, file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
