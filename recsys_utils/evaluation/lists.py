@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from .._check import check_float, check_int, check_same_length
-from ..errors import InvalidInput
+from ..errors import InvalidInput, UnknownIdError
 from ..interactions import Interactions
+
+_SHORT = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +207,10 @@ class Relevant:
         return cls(starts, items, gains)
 
     @classmethod
-    def from_interactions(cls, test: Interactions, user_ids=None, threshold: float | None = None) -> Relevant:
-        """Take the test items of `user_ids` (default: every user of `test`), their values as gains.
+    def from_interactions(
+        cls, test: Interactions, user_ids=None, threshold: float | None = None, graded: bool = False
+    ) -> Relevant:
+        """Take the test items of `user_ids` (default: every user of `test`).
 
         Parameters
         ----------
@@ -215,6 +219,13 @@ class Relevant:
             Raw user ids in the order of the lists to judge; one unknown to `test` has no relevant items.
         threshold : float, optional
             Count only interactions with at least this value as relevant; by default all.
+        graded : bool
+            Keep the values as gains; those must be positive.
+
+        Raises
+        ------
+        InvalidInput
+            If `user_ids` repeats a user, or a gain is 0.
         """
         rows = test.user_rows
         n_users = test.n_users
@@ -225,31 +236,33 @@ class Relevant:
             place = np.full(test.n_users, -1, dtype=np.int64)
             place[known[known >= 0]] = np.flatnonzero(known >= 0)
             rows, n_users = place[rows], len(known)
-        keep = rows >= 0
         if threshold is not None:
-            keep &= test.values >= check_float("threshold", threshold)
-        if not keep.all():
-            rows, items, values = rows[keep], test.item_rows[keep], test.values[keep]
-        else:
-            items, values = test.item_rows, test.values
-        starts, order = _group(rows, n_users)
-        return cls(starts, test.item_ids[items[order]], values[order])
+            rows = np.where(test.values >= check_float("threshold", threshold), rows, -1)
+        starts, items, gains = _group(rows, n_users, test.item_rows, test.values if graded else np.empty(0))
+        if graded and (gains <= 0).any():
+            raise InvalidInput("graded relevance needs positive values, one is 0: pass a threshold above 0")
+        return cls(starts, test.item_ids[items], gains if graded else None)
 
 
 @numba.njit(cache=True)
-def _group(rows, n_rows):
-    """A counting sort: where each row's group starts, and the stable order that brings each together."""
+def _group(rows, n_rows, items, values):
+    """A stable counting sort by row (−1: left out): where groups start, their items and values."""
     starts = np.zeros(n_rows + 1, dtype=np.int64)
     for row in rows:
-        starts[row + 1] += 1
+        if row >= 0:
+            starts[row + 1] += 1
     for row in range(n_rows):
         starts[row + 1] += starts[row]
     free = starts[:-1].copy()
-    order = np.empty(len(rows), dtype=np.int64)
+    grouped = np.empty(starts[-1], dtype=np.int64)
+    grouped_values = np.empty(starts[-1] if len(values) else 0)
     for i in range(len(rows)):
-        order[free[rows[i]]] = i
-        free[rows[i]] += 1
-    return starts, order
+        if rows[i] >= 0:
+            grouped[free[rows[i]]] = items[i]
+            if len(values):
+                grouped_values[free[rows[i]]] = values[i]
+            free[rows[i]] += 1
+    return starts, grouped, grouped_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,10 +355,18 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
 def _find(items, lengths, starts, wanted):
     hits = np.zeros(items.shape, dtype=np.bool_)
     for user in range(len(items)):
-        mine = np.sort(wanted[starts[user] : starts[user + 1]])
-        for place in range(lengths[user]):
-            at = np.searchsorted(mine, items[user, place])
-            hits[user, place] = at < len(mine) and mine[at] == items[user, place]
+        start, end = starts[user], starts[user + 1]
+        if end - start <= _SHORT:  # comparing with each is faster than sorting a few
+            for place in range(lengths[user]):
+                item, hit = items[user, place], False
+                for i in range(start, end):
+                    hit |= wanted[i] == item
+                hits[user, place] = hit
+        else:
+            mine = np.sort(wanted[start:end])
+            for place in range(lengths[user]):
+                at = np.searchsorted(mine, items[user, place])
+                hits[user, place] = at < len(mine) and mine[at] == items[user, place]
     return hits
 
 
@@ -365,3 +386,29 @@ def _find_gains(items, lengths, starts, wanted, gains):
         best = np.sort(gains[starts[user] : starts[user + 1]])[::-1][: items.shape[1]]
         ideal[user, : len(best)] = best
     return hits, found, ideal
+
+
+def rows_of_items(lists: Lists, item_ids) -> np.ndarray:
+    """Position of every recommended item in `item_ids`, −1 at empty places, shape (n_users, length).
+
+    Raises
+    ------
+    UnknownIdError
+        For a recommended item that is not in `item_ids`: a list can hold only what the catalogue has.
+    """
+    rows = pd.Index(item_ids).get_indexer(lists.items.ravel()).reshape(lists.items.shape)
+    unknown = (rows < 0) & lists.filled
+    if unknown.any():
+        raise UnknownIdError(
+            f"recommended holds {int(unknown.sum())} items that are not in the catalogue of {len(item_ids)}, "
+            f"such as {lists.items[unknown][0]!r}: pass the catalogue that the model was fitted on"
+        )
+    return np.where(lists.filled, rows, -1)
+
+
+def mean_over_list(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mean of one value per item over each list (places with row −1 left out); NaN for an empty list."""
+    filled = rows >= 0
+    total = np.where(filled, values[rows], 0.0).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return total / filled.sum(axis=1)
