@@ -228,7 +228,7 @@ def _check_data(name: str, design, labels, train, model: str, task: str) -> None
             "encode both with the same fitted RatingFeatures"
         )
     if 0 in design.shape:
-        raise InvalidInput(f"{name} is empty, its shape is {design.shape}: give it at least one row and column")
+        raise InvalidInput(f"{name} is empty, its shape is {design.shape}: give it a row at least")
     check_finite(name, _csr(design).data)
     if labels is None:
         return
