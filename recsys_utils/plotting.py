@@ -52,7 +52,6 @@ _STYLE = {
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
     "axes.axisbelow": True,
     "axes.prop_cycle": cycler(color=PALETTE),
     "grid.color": "#e4e6ea",
@@ -151,7 +150,7 @@ def interval_plot(
         ax.axvline(reference, color=MUTED, linestyle="--", linewidth=1.2, zorder=1)
     ax.set_yticks(rows, [str(label) for label in table.index])
     ax.set_ylim(-0.7, len(table) - 0.3)
-    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(xlabel)

@@ -1,0 +1,51 @@
+"""Accessibility repairs of the theme's and of notebooks' HTML, made after the build.
+
+A repair of the theme must find its place: a theme that changes its HTML makes the build fail here instead of silently
+losing the repair.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+
+THEME = (
+    # WCAG 2.5.3: the accessible name must contain the visible text.
+    (' title="Search" aria-label="Search"', ' title="Search"'),
+    (' aria-label="Color mode"', ""),
+    # All content stands inside a landmark.
+    ('id="pst-primary-sidebar" class="', 'id="pst-primary-sidebar" role="complementary" aria-label="Book" class="'),
+)
+CONTENT = (
+    # As above, on hidden cells.
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),
+    # The corner cell of a pandas table is no header, and the style element has no such attribute.
+    ("<th></th>", "<td></td>"),
+    ("<style scoped>", "<style>"),
+)
+
+
+def _repair(app, exc):
+    if exc is not None or app.builder.name != "html":
+        return
+    hits = dict.fromkeys(THEME, 0)
+    for page in Path(app.outdir).rglob("*.html"):
+        if "_static" in page.relative_to(app.outdir).parts:
+            continue
+        text = old = page.read_text("utf8")
+        for pair in THEME:
+            hits[pair] += text.count(pair[0])
+        for pair in THEME + CONTENT:
+            text = text.replace(*pair)
+        if text != old:
+            page.write_text(text, "utf8")
+    # A build that rewrote no page finds pages repaired before.
+    missing = [before for (before, _), count in hits.items() if not count]
+    if missing and any(hits.values()):
+        raise ExtensionError(f"site_a11y: no longer in the theme's HTML: {missing}")
+
+
+def setup(app):
+    app.connect("build-finished", _repair)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
