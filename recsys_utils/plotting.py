@@ -78,7 +78,8 @@ def use_book_style() -> None:
     asks for images with two pixels a point. Calling it twice changes nothing.
     """
     for cmap in (CMAP, DIVERGING):
-        mpl.colormaps.register(cmap, force=True)
+        if cmap.name not in mpl.colormaps:
+            mpl.colormaps.register(cmap)
     plt.rcParams.update(_STYLE)
     try:
         from IPython import get_ipython
