@@ -1,7 +1,7 @@
 """Let the docstrings of one page number their references from 1 each, as numpydoc does.
 
-reStructuredText has one numbering for a whole page, so that a second ``.. [1]`` is an error. Here the entries become a
-plain list and a citation in the text a plain number in brackets.
+reStructuredText has one numbering for a whole page, so that a second ``.. [1]`` is an error. Here the entries
+become a plain list and a citation in the text a plain number in brackets.
 """
 
 from __future__ import annotations

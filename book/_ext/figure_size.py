@@ -1,7 +1,7 @@
 """Show figures of notebooks at the size at which they were drawn.
 
-Notebooks store images with two pixels a point (`recsys_utils.plotting.use_book_style`); a page that shows one pixel
-for one CSS pixel makes them, and the text in them, twice as large.
+Notebooks store images with two pixels a point (`recsys_utils.plotting.use_book_style`); a page that shows one
+pixel for one CSS pixel makes them, and the text in them, twice as large.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class DrawnSize(SphinxPostTransform):
     default_priority = 200  # after MyST-NB has chosen the outputs to show
 
     def run(self, **kwargs):
+        """Transform the images of one page."""
         for image in self.document.findall(nodes.image):
             uri = image.get("uri", "")
             if "jupyter_execute" not in uri or not uri.endswith(".png") or "width" in image:

@@ -1,8 +1,8 @@
 """Two lists made from the notebooks themselves.
 
-``{notebook-status}``: when each notebook was executed, on what data and for how long, as the execution step stored it
-in the notebook under ``metadata.recsys_utils``. ``{chapter-list}``: links to the chapters that the book holds, each with
-the sentence that the directive's body gives for it (``notebooks/01-name: sentence``).
+``{notebook-status}``: when each notebook was executed, on what data and for how long, as the execution step
+stored it in the notebook under ``metadata.recsys_utils``. ``{chapter-list}``: links to the chapters that the book
+holds, each with the sentence that the directive's body gives for it (``notebooks/01-name: sentence``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-HEADS = ("Chapter", "Executed", "Run time", "Data", "Code cells", "Python")
+HEADS = ("Chapter", "Executed", "Run time", "Data", "Code cells")
 
 
 def read_status(path: Path) -> dict:
@@ -27,13 +27,13 @@ def read_status(path: Path) -> dict:
     Returns
     -------
     dict
-        ``title``, ``cells`` (code cells), ``unexecuted`` (those without an execution count), and what the execution
-        step stored: ``executed`` (ISO date or None), ``seconds`` (float or None), ``data`` (list of str),
-        ``versions`` (dict).
+        ``title``, ``cells`` (code cells), ``unexecuted`` (those without an execution count), and what the
+        execution step stored: ``executed`` (ISO date or None), ``seconds`` (float or None), ``data`` (list of
+        str), ``versions`` (dict).
     """
     notebook = json.loads(path.read_text("utf8"))
     stored = notebook["metadata"].get("recsys_utils", {})
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"])]
     title = path.stem
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
@@ -54,7 +54,8 @@ def read_status(path: Path) -> dict:
 def _row(cells) -> nodes.row:
     row = nodes.row()
     for cell in cells:
-        row += nodes.entry("", nodes.paragraph("", "", cell if isinstance(cell, nodes.Node) else nodes.Text(cell)))
+        content = cell if isinstance(cell, nodes.Node) else nodes.Text(cell)
+        row += nodes.entry("", nodes.paragraph("", "", content))
     return row
 
 
@@ -63,11 +64,12 @@ def _link(env, docname: str, target: str, title: str) -> nodes.reference:
 
 
 class ChapterList(SphinxDirective):
-    """The chapters with one sentence each, in the order of the body; every notebook of the book must have one."""
+    """The chapters with one sentence each, in the order of the body; every notebook must have one."""
 
     has_content = True
 
     def run(self):
+        """Make the list."""
         sentences = {}
         for line in filter(str.strip, self.content):
             name, _, sentence = line.partition(":")
@@ -88,9 +90,10 @@ class ChapterList(SphinxDirective):
 
 
 class NotebookStatus(SphinxDirective):
-    """Tables of the execution status and of the library versions of all notebooks in the table of contents."""
+    """Tables of the execution status and of the library versions of all notebooks of the book."""
 
     def run(self):
+        """Make the tables."""
         names = sorted(name for name in self.env.found_docs if name.startswith("notebooks/"))
         statuses = []
         for name in names:
@@ -111,17 +114,17 @@ class NotebookStatus(SphinxDirective):
                     f"{seconds:.0f} s" if seconds is not None else "not recorded",
                     ", ".join(status["data"]) or "none",
                     str(done) if not status["unexecuted"] else f"{done} of {status['cells']}",
-                    status["versions"].get("python", "not recorded"),
                 ]
             )
         result = [self._table("Execution of each notebook", HEADS, rows)]
-        libraries = sorted({lib for _, s in statuses for lib in s["versions"]} - {"python"})
+        libraries = sorted({lib for _, s in statuses for lib in s["versions"]})
         if libraries:
             versions = [
                 [lib, ", ".join(sorted({s["versions"][lib] for _, s in statuses if lib in s["versions"]}))]
                 for lib in libraries
             ]
-            result.append(self._table("Libraries that the stored outputs came from", ("Library", "Version"), versions))
+            caption = "Libraries that the stored outputs came from"
+            result.append(self._table(caption, ("Library", "Version"), versions))
         return result
 
     def _table(self, caption, heads, rows) -> nodes.table:

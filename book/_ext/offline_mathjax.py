@@ -1,7 +1,7 @@
 """Ship MathJax with the built site, so that no page asks a CDN for anything.
 
-MathJax 3.2.2 comes from the wheel of ``sphinx-mathjax-offline``; of its 24 MB only the files that a page loads are
-copied (1.6 MB).
+MathJax 3.2.2 comes from the wheel of ``sphinx-mathjax-offline``; of its 24 MB only the files that a page
+loads are copied (1.6 MB).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Accessibility repairs of the theme's and of notebooks' HTML, made after the build.
 
-A repair of the theme must find its place: a theme that changes its HTML makes the build fail here instead of silently
-losing the repair.
+A repair of the theme must find its place: a theme that changes its HTML makes the build fail here instead of
+silently losing the repair.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ THEME = (
     (' title="Search" aria-label="Search"', ' title="Search"'),
     (' aria-label="Color mode"', ""),
     # All content stands inside a landmark.
-    ('id="pst-primary-sidebar" class="', 'id="pst-primary-sidebar" role="complementary" aria-label="Book" class="'),
+    (
+        'id="pst-primary-sidebar" class="',
+        'id="pst-primary-sidebar" role="complementary" aria-label="Book" class="',
+    ),
 )
 CONTENT = (
     # As above, on hidden cells.

@@ -1,7 +1,8 @@
-"""What stands in the head of every page: description, social card, canonical address; and what must not stand there.
+"""What stands in the head of every page (description, social card, canonical address), and what must not.
 
-* A page's description is its first plain paragraph. Addresses are relative, so that the site may be published anywhere.
-* ``app.add_js_file(None, body=...)`` is written twice by Sphinx 7.4; for Thebe's ``const`` that is a page error.
+* A page's description is its first plain paragraph. Addresses are relative, so that the site may be published
+  anywhere.
+* ``app.add_js_file(None, body=...)`` is written twice by Sphinx 7.4; for Thebe's ``const`` that is an error.
 * Thebe (live code through Binder) is not used: its script names a CDN.
 """
 
@@ -17,7 +18,7 @@ CARD_ALT = "Factor by Factor: a tall bar and a wide bar span a matrix"
 
 
 def _description(doctree, fallback: str) -> str:
-    """The first paragraph of running text, cut to `LONGEST` characters; one with formulas or citations won't do."""
+    """The first paragraph of running text without formulas and citations, cut to `LONGEST` characters."""
     for paragraph in doctree.findall(nodes.paragraph) if doctree is not None else ():
         text = " ".join(paragraph.astext().split())
         marked = any(paragraph.findall(nodes.math)) or "[" in text
