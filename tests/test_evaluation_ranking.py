@@ -42,7 +42,8 @@ def large():
     """200 users, lists of 15 of 80 items, 0 to 30 relevant ones; some users find nothing."""
     rng = np.random.default_rng(1)
     recommended = np.stack([rng.permutation(80)[:15] for _ in range(200)])
-    relevant = [np.sort(rng.permutation(100)[: rng.integers(1, 100 if user % 20 == 0 else 31)]) for user in range(200)]
+    most = [100 if user % 20 == 0 else 31 for user in range(200)]
+    relevant = [np.sort(rng.permutation(100)[: rng.integers(1, n)]) for n in most]
     return recommended, relevant
 
 
@@ -54,10 +55,8 @@ def frames(recommended, relevant):
         "item_id": recommended.ravel(),
         "rank": np.tile(np.arange(1, length + 1), len(recommended)),
     })
-    truth = pd.DataFrame(
-        [(user, item) for user, items in enumerate(relevant) for item in items], columns=["user_id", "item_id"]
-    )
-    return reco, truth
+    pairs = [(user, item) for user, items in enumerate(relevant) for item in items]
+    return reco, pd.DataFrame(pairs, columns=["user_id", "item_id"])
 
 
 class TestAgainstOtherLibraries:
@@ -108,7 +107,7 @@ class TestAgainstOtherLibraries:
             wanted = rng.permutation(30)[: rng.integers(1, 20)]
             gains = rng.integers(1, 6, size=len(wanted)).astype(float)
             truth, score = np.zeros(30), np.empty(30)
-            truth[wanted] = {"binary": np.ones_like(gains), "linear": gains, "exponential": 2**gains - 1}[gain]
+            truth[wanted] = {"binary": 1, "linear": gains, "exponential": 2**gains - 1}[gain]
             score[order] = -np.arange(30)
             ours = ndcg(judge([order], [wanted], gains=[gains]), k, gain)[0]
             assert abs(ours - ndcg_score([truth], [score], k=k)) < 1e-12
@@ -167,9 +166,7 @@ class TestProperties:
     @given(cases(min_relevant=1))
     def test_names_of_items_do_not_matter(self, case):
         recommended, relevant, k = case
-        named = judge(
-            [[f"film {i}" for i in row] for row in recommended], [[f"film {i}" for i in row] for row in relevant]
-        )
+        named = judge(*([[f"film {i}" for i in row] for row in rows] for rows in (recommended, relevant)))
         np.testing.assert_array_equal(named.hits, judge(recommended, relevant).hits)
 
     @given(cases(min_relevant=1), st.integers(1, 5))

@@ -97,7 +97,8 @@ def intra_list_distance(recommended, item_ids, vectors, k: int | None = None) ->
     # The squared length of the sum holds every pair twice and every item with itself once.
     twice_pairs = (total**2).sum(axis=1) - own
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 1, np.clip(1 - twice_pairs / (n * (n - 1)), 0, 2), np.nan)
+        distance = np.clip(1 - twice_pairs / (n * (n - 1)), 0, 2)
+    return np.where(n > 1, distance, np.nan)
 
 
 def genre_coverage(recommended, item_ids, genres, k: int | None = None) -> np.ndarray:

@@ -9,6 +9,7 @@ from .diversity import unit_vectors
 from .lists import Lists, as_lists, rows_of_items
 
 _BLOCK_CELLS = 8_000_000
+_LAST = -1e6  # worth of an empty place: behind every item, before what is already placed
 
 
 def mmr(recommended, scores, item_ids, vectors, n: int = 10, trade_off: float = 0.7) -> Lists:
@@ -68,17 +69,17 @@ def mmr(recommended, scores, item_ids, vectors, n: int = 10, trade_off: float = 
 
 
 def _scaled(scores: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """Scores of each list scaled to [0, 1]; empty places −inf."""
+    """Scores of each list scaled to [0, 1]; empty places far below."""
     low = np.min(scores, axis=1, where=filled, initial=np.inf, keepdims=True)
     high = np.max(scores, axis=1, where=filled, initial=-np.inf, keepdims=True)
     span = np.where(high > low, high - low, 1.0)
-    return np.divide(scores - low, span, out=np.full_like(scores, -np.inf), where=filled)
+    return np.divide(scores - low, span, out=np.full_like(scores, _LAST), where=filled)
 
 
 def _order(scores: np.ndarray, vectors: np.ndarray, n: int, trade_off: float) -> np.ndarray:
     """Positions of the chosen candidates, shape (n_users, n)."""
     users = np.arange(len(scores))
-    relevance = np.multiply(trade_off, scores, out=np.full_like(scores, -np.inf), where=np.isfinite(scores))
+    relevance = np.where(scores == _LAST, _LAST, trade_off * scores)
     nearest = np.zeros_like(scores)
     order = np.empty((len(scores), n), dtype=np.int64)
     for place in range(n):
