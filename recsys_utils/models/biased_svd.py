@@ -30,7 +30,10 @@ class BiasedSVD(Recommender):
     regularization : float
         :math:`\lambda`, not negative.
     init_scale : float
-        Standard deviation of the factors at the start.
+        Standard deviation of the factors at the start. A small one lets directions grow only where
+        the ratings ask for them.
+    validation : Interactions, optional
+        Held-out ratings whose RMSE is noted after every epoch; they teach the model nothing.
     rng : int or Generator
 
     Attributes
@@ -40,6 +43,8 @@ class BiasedSVD(Recommender):
     user_factors_, item_factors_ : ndarray, shapes (n_users, factors) and (n_items, factors)
     train_rmse_ : ndarray, shape (epochs,)
         RMSE over the training ratings as each was met, per epoch.
+    validation_rmse_ : ndarray, shape (epochs,)
+        RMSE over `validation` after each epoch; empty without it.
 
     References
     ----------
@@ -50,10 +55,11 @@ class BiasedSVD(Recommender):
         self,
         *,
         factors: int = 100,
-        epochs: int = 60,
+        epochs: int = 40,
         learning_rate: float = 0.01,
-        regularization: float = 0.1,
-        init_scale: float = 0.1,
+        regularization: float = 0.05,
+        init_scale: float = 0.01,
+        validation: Interactions | None = None,
         rng=0,
     ):
         self.factors = check_int("factors", factors)
@@ -61,6 +67,12 @@ class BiasedSVD(Recommender):
         self.learning_rate = check_float("learning_rate", learning_rate, minimum=0)
         self.regularization = check_float("regularization", regularization, minimum=0)
         self.init_scale = check_float("init_scale", init_scale, minimum=0)
+        if validation is not None and not isinstance(validation, Interactions):
+            raise InvalidInput(
+                f"validation must be Interactions or None, got {type(validation).__name__}: "
+                "use the test part of a split of the training part"
+            )
+        self.validation = validation
         check_rng(rng)
         self.rng = rng
 
@@ -75,6 +87,11 @@ class BiasedSVD(Recommender):
         self.user_factors_[np.bincount(interactions.user_rows, minlength=interactions.n_users) == 0] = 0.0
         self.item_factors_[np.bincount(interactions.item_rows, minlength=interactions.n_items) == 0] = 0.0
         self.train_rmse_ = np.empty(self.epochs)
+        held_out = self.validation
+        self.validation_rmse_ = np.empty(0 if held_out is None else self.epochs)
+        if held_out is not None:
+            held_users = interactions.rows_of_users(held_out.user_ids)[held_out.user_rows]
+            held_items = interactions.rows_of_items(held_out.item_ids)[held_out.item_rows]
         for epoch in range(self.epochs):
             squared = _sgd_epoch(
                 rng.permutation(len(interactions)),
@@ -87,6 +104,9 @@ class BiasedSVD(Recommender):
                 raise InvalidInput(
                     f"learning_rate={self.learning_rate} makes the descent diverge in epoch {epoch + 1}: pass a smaller one"
                 )
+            if held_out is not None:
+                errors = self._predict_rows(held_users, held_items) - held_out.values
+                self.validation_rmse_[epoch] = np.sqrt(np.mean(errors**2))
 
     def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         known_user, known_item = user_rows >= 0, item_rows >= 0
@@ -106,7 +126,7 @@ class BiasedSVD(Recommender):
         return self.item_factors_
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _sgd_epoch(order, users, items, values, mean, user_bias, item_bias, p, q, rate, regularization):
     """One pass over the ratings in the given order, in place; returns the sum of squared errors met."""
     squared = 0.0
