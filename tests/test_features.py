@@ -176,6 +176,14 @@ def test_session_is_the_user_and_the_day(train):
     assert features.transform(other_user).row(0) == {}
 
 
+def test_sessions_shorter_than_a_day(train):
+    features = RatingFeatures("session", session_minutes=10).fit(train)
+    assert features.columns_[0] == "session=1@2000-01-31T23:00"
+    minute = np.timedelta64(1, "m")
+    assert features.transform(train.assign(timestamp=train.timestamp + 9 * minute)).matrix.nnz == 4
+    assert features.transform(train.assign(timestamp=train.timestamp + 10 * minute)).matrix.nnz == 0
+
+
 def test_history_is_weighted_by_one_over_the_root_of_its_length(train):
     design = RatingFeatures(("history", "item_history")).fit_transform(train)
     root = 1 / np.sqrt(2)
@@ -199,6 +207,7 @@ def test_all_blocks_at_once_and_relations_written_out(train, movies, users):
     assert (np.diff(design.fields) >= 0).all()
     relations = features.relations(train)
     assert len(relations) == 5  # of the user, of the film, and three of the row itself
+    assert all(relation.rows.min() >= 0 and relation.matrix[[-1]].nnz == 0 for relation in relations)
     side_by_side = sparse.hstack([relation.matrix[relation.rows] for relation in relations])
     assert (side_by_side != design.matrix).nnz == 0
 
@@ -263,6 +272,7 @@ def test_transform_before_fit(train):
     ({"history_norm": 2}, "history_norm"),
     ({"release_year_bin": 0}, "release_year_bin"),
     ({"date_period": "decade"}, "date_period"),
+    ({"session_minutes": 0}, "session_minutes"),
 ])
 def test_bad_options(train, options, message):
     with pytest.raises(InvalidInput, match=message):

@@ -20,6 +20,7 @@ from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions, _seconds
 
 _SECONDS_A_DAY = 86_400
+_MAX_SESSIONS = 2**34  # more than the minutes in the years 0 to 9999, half of it before 1970
 _PERIODS = ("day", "week", "month", "quarter", "year")
 _NORMS = (None, "l1", "l2")
 # What each block is a function of: the row's user, its film, or the row itself.
@@ -191,8 +192,8 @@ class Relation:
     Attributes
     ----------
     rows : ndarray of int64, shape (n_rows,)
-        Row of `matrix` for each row of the design. The last row of `matrix` is empty: it
-        stands for a key that was never seen.
+        Row of `matrix` for each row of the design, not negative. The last row of `matrix` is
+        empty: it stands for a key that was never seen.
     matrix : csr_matrix of float64, shape (n_keys + 1, n_columns)
         The columns of each key.
     """
@@ -222,8 +223,8 @@ class RatingFeatures:
         - ``"rating_date"``: when the rating was given, binned or standardised.
         - ``"days_since_first"``: days since the user's first training rating, in bins that double
           in width (0, 1, 2–3, 4–7, …). A rating older than that counts as day 0.
-        - ``"session"``: one-hot user and day; a rating on a day without training ratings by the
-          user gets none.
+        - ``"session"``: one-hot user and stretch of time; a rating at a time without training
+          ratings by the user gets none.
         - ``"history"``: the films that the user rated in training, whatever the rating.
         - ``"item_history"``: the users who rated the film in training.
     user, item, time : str
@@ -237,6 +238,9 @@ class RatingFeatures:
         Years a bin. None gives one standardised column, where an unknown year counts as the mean.
     date_period : {"month", "day", "week", "quarter", "year", None}
         Bin of ``"rating_date"``. None gives one standardised column.
+    session_minutes : int
+        Length of a ``"session"`` in minutes, 1440 for a day. Sessions start at multiples of it
+        since 1970.
 
     Attributes
     ----------
@@ -279,6 +283,7 @@ class RatingFeatures:
         history_norm: str | None = "l2",
         release_year_bin: int | None = 5,
         date_period: str | None = "month",
+        session_minutes: int = 1440,
     ):
         self.blocks = (blocks,) if isinstance(blocks, str) else tuple(blocks)
         self.user = user
@@ -288,6 +293,7 @@ class RatingFeatures:
         self.history_norm = history_norm
         self.release_year_bin = release_year_bin
         self.date_period = date_period
+        self.session_minutes = session_minutes
 
     def fit(
         self, ratings, movies: pd.DataFrame | None = None, users: pd.DataFrame | None = None
@@ -405,7 +411,8 @@ class RatingFeatures:
             if key == "row":
                 rows, table = self._row_block(block, frame, users_of_rows)
             else:
-                rows = users_of_rows if key == "user" else items_of_rows
+                rows = {"user": users_of_rows, "item": items_of_rows}[key]
+            rows = np.where(rows < 0, table.shape[0] - 1, rows)
             if found and key != "row" and found[-1][0] == key:
                 found[-1][2].append(table)
             else:
@@ -429,6 +436,7 @@ class RatingFeatures:
         check_choice("date_period", self.date_period, (*_PERIODS, None))
         if self.release_year_bin is not None:
             check_int("release_year_bin", self.release_year_bin)
+        check_int("session_minutes", self.session_minutes)
 
     def _needed_tables(self, movies, users) -> dict[str, pd.DataFrame | None]:
         """The tables that the blocks need, by key and indexed by id; None where no block needs one."""
@@ -483,7 +491,7 @@ class RatingFeatures:
     # -- keys -----------------------------------------------------------------------------------
 
     def _codes(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Each row's user and film as a row of the tables; −1, the empty last row, where unknown."""
+        """Each row's user and film as a row of the tables; −1 where unknown."""
         users, items = self._ids["user"], self._ids["item"]
         return users.get_indexer(frame[self.user]), items.get_indexer(frame[self.item])
 
@@ -558,10 +566,13 @@ class RatingFeatures:
             labels = [_span(2**number // 2, 2**number) for number in vocabulary.tolist()]
         elif block == "session":
             sessions = self._sessions(users_of_rows, seconds)
-            vocabulary = _sorted_ids(pd.Series(sessions))
-            days = vocabulary.to_numpy() % _SESSION_DAYS - _SESSION_DAYS // 2
-            users = self._ids["user"][vocabulary.to_numpy() // _SESSION_DAYS]
-            labels = [f"{user}@{day}" for user, day in zip(users, days.astype("datetime64[D]"), strict=True)]
+            vocabulary = pd.Index(np.unique(sessions))
+            numbers = vocabulary.to_numpy()
+            users = self._ids["user"][numbers // _MAX_SESSIONS]
+            minutes = (numbers % _MAX_SESSIONS - _MAX_SESSIONS // 2) * self.session_minutes
+            unit = "D" if self.session_minutes % 1440 == 0 else "m"
+            starts = np.datetime_as_string(minutes.astype("datetime64[m]"), unit=unit)
+            labels = [f"{user}@{start}" for user, start in zip(users, starts, strict=True)]
         else:
             vocabulary = pd.Index(np.unique(_period(seconds, self.date_period)))
             labels = [_period_label(number, self.date_period) for number in vocabulary]
@@ -592,12 +603,9 @@ class RatingFeatures:
         return np.where(known, np.frexp(days.astype(np.float64))[1], -1)
 
     def _sessions(self, users_of_rows: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """User and day as one number; −1 for unknown users."""
-        days = seconds // _SECONDS_A_DAY + _SESSION_DAYS // 2
-        return np.where(users_of_rows >= 0, users_of_rows * _SESSION_DAYS + days, -1)
-
-
-_SESSION_DAYS = 2**22  # more days than the calendar of years 1 to 9999 has
+        """User and session as one number; −1 for unknown users."""
+        numbers = seconds // (60 * self.session_minutes) + _MAX_SESSIONS // 2
+        return np.where(users_of_rows >= 0, users_of_rows * _MAX_SESSIONS + numbers, -1)
 
 
 def _sorted_ids(column: pd.Series) -> pd.Index:
