@@ -10,17 +10,22 @@ import stat
 import tempfile
 import threading
 import time
+import warnings
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
-import pooch
 from tqdm import tqdm
 
 from ..errors import CorruptArchive, DataUnavailable
 from .registry import Source
 from .verify import write_manifest
+
+with warnings.catch_warnings():
+    # In a notebook pooch's own progress bars ask for ipywidgets; ours need none.
+    warnings.simplefilter("ignore")
+    import pooch
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0

@@ -6,10 +6,8 @@ import os
 import warnings
 from pathlib import Path
 
-import pooch
-
 from ..errors import CorruptArchive, DataUnavailable
-from .download import download
+from .download import download, pooch
 from .registry import Source
 from .verify import check_members, read_manifest
 
