@@ -16,6 +16,7 @@ from ..errors import InvalidInput
 
 _BLOCK = 1_000_000
 _ROUNDS = 12
+_MOST_DRAWS = 50_000
 _YEAR_SECONDS = 365.2425 * 86400
 
 
@@ -108,11 +109,15 @@ def _draw_block(choice, cumulated, begin, end, seed_users, seed_items, quota, rn
     earliest = np.maximum(choice.starts[seed_users], choice.released[seed_items])
     times = earliest + (rng.random(len(earliest)) * (choice.ends[seed_users] - earliest)).astype(np.int64)
     keys = (seed_users - begin) * n_items + seed_items
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         missing = quota[begin:end] - np.bincount(keys // n_items, minlength=len(users))
         if not missing.any():
             break
-        drawn_users, drawn_items = _draw_pairs(choice, cumulated, users, 2 * missing + (missing > 0) * 4, rng)
+        # Whoever has met most of what they like widens the choice, and needs more draws for each new item.
+        wide = turn / _ROUNDS
+        topics = (1 - wide) * choice.topics_of_users[begin:end] + wide / len(cumulated)
+        counts = np.minimum(2 ** min(turn + 1, 6) * missing + 4 * (missing > 0), _MOST_DRAWS)
+        drawn_users, drawn_items = _draw_pairs(cumulated, topics, users, counts, rng)
         drawn_times = choice.starts[drawn_users] + (
             rng.random(len(drawn_users)) * choice.spans[drawn_users]
         ).astype(np.int64)
@@ -125,9 +130,9 @@ def _draw_block(choice, cumulated, begin, end, seed_users, seed_items, quota, rn
     return keys // n_items + begin, keys % n_items, times[order]
 
 
-def _draw_pairs(choice, cumulated, users, counts, rng):
+def _draw_pairs(cumulated, topics, users, counts, rng):
     """Draw `counts` pairs for each user, by topic: rows of users and of items."""
-    by_topic = rng.multinomial(counts, choice.topics_of_users[users]).T
+    by_topic = rng.multinomial(counts, topics).T
     drawn_users = np.repeat(np.tile(users, len(by_topic)), by_topic.ravel())
     items = [
         np.searchsorted(cumulated[topic], rng.random(size), side="right")
@@ -169,7 +174,8 @@ def _fill(choice, users, keys, times, quota, rng):
         weight = weight * np.where(choice.released <= choice.ends[user], 1.0, 1e-9) + 1e-300
         weight[keys[keys // n_items == row] % n_items] = 0
         race = rng.exponential(size=n_items) / np.where(weight > 0, weight, np.nan)
-        items = np.argsort(race)[: quota[user] - have[row]]
+        need = quota[user] - have[row]
+        items = np.argpartition(race, need - 1)[:need]
         earliest = np.clip(choice.released[items], choice.starts[user], choice.ends[user])
         moments = earliest + (rng.random(len(items)) * (choice.ends[user] - earliest)).astype(np.int64)
         keys = np.concatenate([keys, row * n_items + items])

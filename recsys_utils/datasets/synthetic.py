@@ -31,7 +31,6 @@ from .selection import Choice, allocate, draw_interactions, first_meetings
 from .tables import AGE_GROUPS, LastFM, MovieLens, age_group
 
 N_FACTORS = 8
-_TOPICS = 48
 _YEAR_SECONDS = 365.2425 * 86400
 _HALF_STARS_SINCE = np.datetime64("2003-02-18", "s").astype(np.int64)
 
@@ -126,6 +125,17 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class _Focus:
+    """How narrowly users and topics choose, and how unequal fame is."""
+
+    n_topics: int
+    of_users: float
+    of_topics: float
+    fame: float
+    least_unknown: float
+
+
+@dataclass(frozen=True)
 class _Shape:
     n_users: int
     n_listed: int
@@ -148,6 +158,8 @@ _SHAPES = {
     "ml-25m": _Shape(162_541, 62_423, 59_047, 25_000_095, 209_171, "1995-01-09", "2019-11-21"),
 }
 MIN_RATINGS = 20
+_FILM_FOCUS = _Focus(60, 2.6, 2.4, 2.3, 0.02)
+_MUSIC_FOCUS = _Focus(120, 3.2, 3.2, 1.8, 0.012)
 _LASTFM = {"n_users": 1892, "n_artists": 17_632, "n_counts": 92_834}
 _LASTFM_TOP = 50  # the published set has at most the 50 most played artists of each user
 
@@ -194,7 +206,7 @@ def synthetic_movielens(
     truth = Truth(
         user_ids=people["userId"].to_numpy(),
         item_ids=movies["movieId"].to_numpy(),
-        mean=3.42,
+        mean=3.03,
         user_bias=user_bias,
         item_bias=item_bias,
         user_factors=tastes,
@@ -202,14 +214,14 @@ def synthetic_movielens(
         user_trend=0.06 * rng.standard_normal(n_users),
         user_drift=0.03 * rng.standard_normal((n_users, N_FACTORS)),
         user_starts=starts,
-        noise=0.72,
+        noise=0.77,
     )
     rated = np.sort(rng.choice(n_listed, n_rated, replace=False))
     released = (
         (movies["year"].to_numpy(dtype=np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[s]")
     )
     choice = Choice(
-        *_topics(tastes, traits[rated], fame[rated], rng),
+        *_topics(tastes, traits[rated], fame[rated], _FILM_FOCUS, rng),
         released=released.astype(np.int64)[rated],
         starts=starts,
         spans=spans,
@@ -277,7 +289,7 @@ def synthetic_lastfm(
     truth = Truth(
         user_ids=np.sort(rng.choice(int(1.11 * n_users), n_users, replace=False)) + 1,
         item_ids=np.sort(rng.choice(int(1.063 * n_artists), n_artists, replace=False)) + 1,
-        mean=5.6,
+        mean=4.45,
         user_bias=0.9 * rng.standard_normal(n_users),
         item_bias=0.2 * fame + 0.2 * rng.standard_normal(n_artists),
         user_factors=tastes,
@@ -288,7 +300,7 @@ def synthetic_lastfm(
         noise=0.85,
     )
     choice = Choice(
-        *_topics(tastes, traits, fame, rng),
+        *_topics(tastes, traits, fame, _MUSIC_FOCUS, rng),
         released=np.zeros(n_artists, dtype=np.int64),
         starts=truth.user_starts,
         spans=np.ones(n_users, dtype=np.int64),
@@ -343,7 +355,7 @@ def _people(n: int, coded_ages: bool, rng) -> tuple[pd.DataFrame, np.ndarray, np
             "zip": pd.Series([f"{code:05d}" for code in rng.integers(100_000, size=n)], dtype="str"),
         }
     )
-    return table, 0.55 / np.sqrt(N_FACTORS) * parts[:, :-1], 0.4 * parts[:, -1]
+    return table, 0.48 / np.sqrt(N_FACTORS) * parts[:, :-1], 0.5 * parts[:, -1]
 
 
 def _periods(n: int, shape: _Shape, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -370,10 +382,10 @@ def _films(n: int, shape: _Shape, name: str, last_year: int, rng):
 
     years = np.maximum(last_year - rng.gamma(1.15, shape.year_scale, n).astype(np.int64), 1902)
     recency = (years - years.mean()) / max(years.std(), 1.0)
-    traits = np.column_stack([np.sqrt(0.6) * described + np.sqrt(0.4) * kinds, recency])
+    traits = np.column_stack([np.sqrt(0.35) * described + np.sqrt(0.65) * kinds, recency])
     fame = 0.97 * rng.standard_normal(n) + 0.25 * recency
-    genre_bias = 0.2 * rng.standard_normal(len(genres))
-    bias = listed @ genre_bias - 0.12 * recency + 0.15 * fame + 0.3 * rng.standard_normal(n)
+    genre_bias = 0.1 * rng.standard_normal(len(genres))
+    bias = listed @ genre_bias - 0.08 * recency + 0.15 * fame + 0.34 * rng.standard_normal(n)
 
     titles = [f"{title} ({year})" for title, year in zip(_names(n, rng), years, strict=True)]
     ids = np.sort(rng.choice(max(shape.last_movie_id, n), n, replace=False)) + 1
@@ -389,14 +401,14 @@ def _films(n: int, shape: _Shape, name: str, last_year: int, rng):
     return table, traits, bias - bias.mean(), fame
 
 
-def _topics(tastes, traits, fame, rng) -> tuple[np.ndarray, np.ndarray]:
+def _topics(tastes, traits, fame, focus: _Focus, rng) -> tuple[np.ndarray, np.ndarray]:
     """Return the topics of each user and the items of each topic, as probabilities."""
-    centres = rng.standard_normal((_TOPICS, N_FACTORS)) / np.sqrt(N_FACTORS)
-    leaning = (tastes / tastes.std()) @ centres.T
+    centres = rng.standard_normal((focus.n_topics, N_FACTORS)) / np.sqrt(N_FACTORS)
+    leaning = focus.of_users * (tastes / tastes.std()) @ centres.T
     # Fame has a long tail, bounded at the top: nobody knows more than everything.
-    known = 1 / (np.exp(-2.1 * fame) + 0.02)
-    liking = centres @ traits.T
-    users, items = np.exp(1.6 * leaning), known * np.exp(1.3 * liking)
+    known = 1 / (np.exp(-focus.fame * fame) + focus.least_unknown)
+    liking = focus.of_topics * centres @ traits.T
+    users, items = np.exp(leaning), known * np.exp(liking)
     return users / users.sum(axis=1, keepdims=True), items / items.sum(axis=1, keepdims=True)
 
 
