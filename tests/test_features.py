@@ -309,6 +309,14 @@ def test_bad_rows(train):
         RatingFeatures("session").fit(train.assign(timestamp=pd.NaT))
 
 
+def test_a_refit_that_fails_leaves_nothing_fitted(train, movies):
+    features = RatingFeatures("genres").fit(train, movies)
+    with pytest.raises(InvalidInput):
+        features.fit(train[:2], movies.assign(genres="Comedy|Drama"))
+    with pytest.raises(NotFittedError):
+        features.transform(train)
+
+
 def test_tables_may_miss_films_and_attributes(train, movies, users):
     design = RatingFeatures(("genres", "release_year", "gender")).fit_transform(train, movies[:1], users)
     assert design.row(0) == {"gender=M": 1.0}

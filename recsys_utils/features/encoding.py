@@ -321,6 +321,8 @@ class RatingFeatures:
             For an unknown block or option, no ratings, missing ids, times or columns, a table that a
             block needs and that was not given, or an id that a table holds twice.
         """
+        # A refit that fails must not leave a mixture of two fits behind.
+        self.__dict__.pop("_parts", None)
         self._check_options()
         tables = self._needed_tables(movies, users)
         frame = self._frame(ratings)
@@ -336,7 +338,7 @@ class RatingFeatures:
             "user": np.bincount(users_of_rows, minlength=len(self._ids["user"])),
             "item": np.bincount(items_of_rows, minlength=len(self._ids["item"])),
         }
-        self._parts = {}
+        parts = {}
         for block in self.blocks:
             key = _KEY[block]
             if block in ("user", "item"):
@@ -353,10 +355,11 @@ class RatingFeatures:
                 part = self._categories(block, self._attribute(block, tables[key]), weights[key] > 0)
             else:
                 part = self._fit_row_block(block, frame, users_of_rows)
-            self._parts[block] = part
-        names = [names for names, _ in self._parts.values()]
+            parts[block] = part
+        names = [names for names, _ in parts.values()]
         self.columns_ = tuple(chain.from_iterable(names))
         self.fields_ = np.repeat(np.arange(len(names)), [len(block) for block in names])
+        self._parts = parts
         return self
 
     def transform(self, ratings) -> DesignMatrix:
