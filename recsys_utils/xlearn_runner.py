@@ -161,8 +161,8 @@ def fit_predict(
 
     References
     ----------
-    .. [1] Y. Juan, Y. Zhuang, W.-S. Chin, C.-J. Lin, "Field-aware factorization machines for CTR
-       prediction", RecSys 2016, pp. 43–50.
+    Y. Juan, Y. Zhuang, W.-S. Chin, C.-J. Lin, "Field-aware factorization machines for CTR
+    prediction", RecSys 2016, pp. 43–50.
     """
     check_choice("model", model, ("fm", "ffm", "linear"))
     check_choice("task", task, ("reg", "binary"))

@@ -233,7 +233,7 @@ class RatingFeatures:
     genre_norm : {None, "l1", "l2"}
         Weight of each of a film's n genres: 1, 1/n or 1/√n.
     history_norm : {"l2", "l1", None}
-        Weight of each of a history's n entries: 1/√n, as in SVD++ [1]_, 1/n or 1.
+        Weight of each of a history's n entries: 1/√n, as in SVD++, 1/n or 1.
     release_year_bin : int or None
         Years a bin. None gives one standardised column, where an unknown year counts as the mean.
     date_period : {"month", "day", "week", "quarter", "year", None}
@@ -258,9 +258,10 @@ class RatingFeatures:
 
     References
     ----------
-    .. [1] Y. Koren, "Factorization meets the neighborhood: a multifaceted collaborative filtering
-       model", KDD 2008, pp. 426–434.
-    .. [2] S. Rendle, "Factorization machines with libFM", ACM TIST 3(3), 2012.
+    Y. Koren, "Factorization meets the neighborhood: a multifaceted collaborative filtering model",
+    KDD 2008, pp. 426–434 (SVD++).
+
+    S. Rendle, "Factorization machines with libFM", ACM TIST 3(3), 2012 (encodings, relations).
 
     Examples
     --------
