@@ -125,8 +125,8 @@ class ExplicitALS(Recommender):
         free = [name for name in ("regularization", "bias_regularization") if getattr(self, name) == 0]
         if self.noise_variance > 0 and free:
             raise InvalidInput(
-                f"{free[0]} must be positive with noise_variance={self.noise_variance}, got 0: without it the "
-                "uncertainty of a row with few ratings is infinite; pass noise_variance=0 for plain ALS"
+                f"{free[0]} must be positive with noise_variance={self.noise_variance}, got 0: then rows "
+                "with few ratings are infinitely uncertain; pass noise_variance=0 for plain ALS"
             )
 
     def _fit(self, interactions: Interactions) -> None:

@@ -1,0 +1,220 @@
+"""Rating prediction against Surprise: one split of ml-latest-small, five folds of ml-100k.
+
+    python -m benchmarks.rating_prediction            (about half an hour on two cores, most of it SVD++)
+
+Every method's settings are chosen from a grid on validation data cut from the training part (of the
+first fold, where there are five); the test part is looked at once. :func:`run` is the frame of other tables as well.
+"""
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import surprise
+
+from recsys_utils import Interactions, load_movielens
+from recsys_utils.evaluation import evaluate_ratings
+from recsys_utils.models import BiasBaseline, BiasedSVD, ExplicitALS
+from recsys_utils.split import Split, k_folds, random_holdout
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to build a model, and the settings to choose among (every combination of the lists)."""
+
+    name: str
+    make: Callable
+    grid: Mapping[str, list] = field(default_factory=dict)
+
+    def candidates(self) -> list[dict]:
+        """All combinations of the grid."""
+        combinations = itertools.product(*self.grid.values())
+        return [dict(zip(self.grid, values, strict=True)) for values in combinations]
+
+
+class SurpriseModel:
+    """A Surprise algorithm behind `fit` and `predict`; it clips to the scale of the training ratings."""
+
+    def __init__(self, make: Callable, **settings):
+        self.make, self.settings = make, settings
+
+    def fit(self, interactions: Interactions) -> SurpriseModel:
+        """Hand the ratings over as Surprise wants them and fit."""
+        reader = surprise.Reader(rating_scale=(interactions.values.min(), interactions.values.max()))
+        frame = interactions.to_frame().iloc[:, :3]
+        self.algorithm = self.make(**self.settings)
+        self.algorithm.fit(surprise.Dataset.load_from_df(frame, reader).build_full_trainset())
+        return self
+
+    def predict(self, user_ids, item_ids) -> np.ndarray:
+        """Predicted ratings, shape (n,)."""
+        pairs = zip(user_ids, item_ids, strict=True)
+        return np.array([self.algorithm.predict(user, item).est for user, item in pairs])
+
+
+def score(model, split: Split) -> float:
+    """RMSE over all test rows."""
+    return float(evaluate_ratings(model, split).mean()["rmse"])
+
+
+def choose(method: Method, train: Interactions) -> dict:
+    """Settings with the lowest RMSE on a fifth of the training part."""
+    candidates = method.candidates()
+    if len(candidates) == 1:
+        return candidates[0]
+    split = random_holdout(train, test_size=0.2, rng=0)
+    return min(candidates, key=lambda settings: score(method.make(**settings).fit(split.train), split))
+
+
+def fit_seconds(model, train: Interactions, budget: float = 5.0) -> float:
+    """Seconds of the fastest fit among as many (at most five) as the budget of seconds allows."""
+    taken = []
+    while len(taken) < 5 and sum(taken) < budget:
+        started = time.perf_counter()
+        model.fit(train)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
+    """Choose each method's settings on the first split's training part, then fit and test on every split.
+
+    Returns
+    -------
+    DataFrame
+        One row a method: mean RMSE; a 95 % interval, over users for one split, over folds (mean ± 1.96
+        standard errors) for several; seconds of the fastest fit after one that compiles; the settings.
+    """
+    rows = {}
+    for method in methods:
+        settings = choose(method, splits[0].train)
+        errors, seconds = [], []
+        for split in splits:
+            model = method.make(**settings)
+            seconds.append(fit_seconds(model, split.train))
+            report = evaluate_ratings(model, split)
+            errors.append(report.mean()["rmse"])
+        if len(splits) == 1:
+            low, high = report.interval().loc["rmse", ["low", "high"]]
+        else:
+            half = 1.96 * np.std(errors, ddof=1) / np.sqrt(len(errors))
+            low, high = np.mean(errors) - half, np.mean(errors) + half
+        rows[method.name] = {
+            "RMSE": np.mean(errors), "low": low, "high": high, "fit, s": min(seconds),
+            "settings": ", ".join(f"{name}={value:g}" for name, value in settings.items()) or "defaults",
+        }
+        print(method.name, rows[method.name], flush=True)
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index.name = "method"
+    return table
+
+
+def one_split() -> list[Split]:
+    """A random fifth of ml-latest-small held out, films unseen in training included."""
+    return [random_holdout(Interactions.from_frame(load_movielens("ml-latest-small").ratings))]
+
+
+def five_folds() -> list[Split]:
+    """Five shuffled folds of ml-100k."""
+    return list(k_folds(Interactions.from_frame(load_movielens("ml-100k").ratings)))
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """The table of :func:`run` in Markdown."""
+    lines = ["| method | RMSE | 95 % interval | fit, s | settings |", "|---|---:|---|---:|---|"]
+    for name, row in table.iterrows():
+        interval = f"{row['low']:.4f} – {row['high']:.4f}"
+        lines.append(f"| {name} | {row['RMSE']:.4f} | {interval} | {row['fit, s']:.2f} | {row['settings']} |")
+    return "\n".join(lines)
+
+
+def surprise_method(name: str, make: Callable, grid: Mapping[str, list]) -> Method:
+    """A Surprise algorithm as a method."""
+    return Method(name, lambda **settings: SurpriseModel(make, **settings), grid)
+
+
+def item_knn(k: int, min_k: int, shrinkage: float) -> surprise.KNNBaseline:
+    """Surprise's KNNBaseline on items with its recommended similarity."""
+    similarity = {"name": "pearson_baseline", "user_based": False, "shrinkage": shrinkage}
+    return surprise.KNNBaseline(k=k, min_k=min_k, sim_options=similarity, verbose=False)
+
+
+def plain(**settings) -> ExplicitALS:
+    """ALS without covariances."""
+    return ExplicitALS(noise_variance=0.0, iterations=20, **settings)
+
+
+METHODS = [
+    Method("biases", BiasBaseline, {"user_regularization": [3, 5, 10], "item_regularization": [2, 3, 5]}),
+    surprise_method("Surprise SVD, defaults", surprise.SVD, {"random_state": [0]}),
+    surprise_method(
+        "Surprise SVD, tuned", surprise.SVD,
+        {
+            "n_factors": [200], "n_epochs": [80], "lr_all": [0.005, 0.01],
+            "reg_all": [0.07, 0.1, 0.13], "random_state": [0],
+        },
+    ),
+    surprise_method("Surprise SVD++, defaults", surprise.SVDpp, {"cache_ratings": [True], "random_state": [0]}),
+    surprise_method(
+        "Surprise SVD++, tuned", surprise.SVDpp,
+        {
+            "n_epochs": [40], "lr_all": [0.005], "reg_all": [0.05, 0.1], "cache_ratings": [True],
+            "random_state": [0],
+        },
+    ),
+    surprise_method(
+        "Surprise KNNBaseline, item, tuned", item_knn,
+        {"k": [40], "min_k": [1, 3], "shrinkage": [30, 100]},
+    ),
+    Method("BiasedSVD", BiasedSVD, {"regularization": [0.07, 0.1, 0.13]}),
+    Method(
+        "ExplicitALS, plain", plain,
+        {"factors": [20, 40], "regularization": [8, 10, 13, 17], "bias_regularization": [2.3, 3.3]},
+    ),
+    Method(
+        "ExplicitALS, weighted by frequency", plain,
+        {
+            "factors": [20, 40], "frequency_exponent": [1], "regularization": [0.1, 0.13, 0.17],
+            "bias_regularization": [0.05, 0.08, 0.12],
+        },
+    ),
+    Method(
+        "ExplicitALS with covariances", ExplicitALS,
+        {"factors": [20], "regularization": [4.6, 6, 7.8], "noise_variance": [0.46, 0.6, 0.78]},
+    ),
+    Method(
+        "ExplicitALS with covariances, 40 factors", ExplicitALS,
+        {"factors": [40], "regularization": [6, 7.8], "noise_variance": [0.6, 0.78]},
+    ),
+]
+
+
+def main() -> None:
+    """Write ``results/rating_prediction.md``."""
+    parts = ["# Rating prediction\n"]
+    for title, splits in (
+        ("ml-latest-small, one random split (80/20, seed 42), all test rows", one_split()),
+        ("ml-100k, five shuffled folds", five_folds()),
+    ):
+        print(title, flush=True)
+        parts.append(f"## {title}\n\n{as_markdown(run(METHODS, splits))}\n")
+    parts.append(
+        "Settings chosen on a fifth of the (first) training part, seed 0. Intervals: bootstrap over users for "
+        "one split, 1.96 standard errors of the folds' mean for five. Times are those of the fastest fit, "
+        "without Numba's compilation.\n\n"
+        f"scikit-surprise {version('scikit-surprise')}, NumPy {version('numpy')}, Numba {version('numba')}."
+    )
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "rating_prediction.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
