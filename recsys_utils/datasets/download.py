@@ -87,7 +87,7 @@ def unpack(archive: Path, folder: Path, names: list[str]) -> None:
             for name in names:
                 with opened.open(name) as packed, open(folder / PurePosixPath(name).name, "xb") as plain:
                     shutil.copyfileobj(packed, plain, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError) as error:
         # RuntimeError: an encrypted entry or a compression method that zipfile lacks
         reason = error.args[0] if error.args else type(error).__name__
         raise CorruptArchive(
@@ -130,8 +130,8 @@ def _fetch(source: Source, staging: Path) -> Path:
         except ValueError as error:  # pooch's word for a wrong digest
             failures.append(f"{url}: refused, {error}")
         except OSError as error:
-            # Errors of the network come from requests and carry no number; those of the disk do.
-            if error.errno is not None:
+            # Errors of the network carry no number, or are of a kind of their own; those of the disk do.
+            if error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
                 raise
             failures.append(f"{url}: {_short(error)}")
     raise DataUnavailable("\n".join(failures))
@@ -153,7 +153,7 @@ def _unreachable(urls) -> dict[str, str]:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
             socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
-            del reasons[url]
+            reasons.pop(url, None)
         except OSError as error:
             reasons[url] = f"no connection ({error})"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .._check import check_choice
-from ..errors import InvalidInput
+from ..errors import CorruptArchive, InvalidInput
 from .readers import read_csv_layout, read_lastfm, read_ml_1m, read_ml_100k
 from .registry import SOURCES
 from .sources import locate
@@ -60,7 +60,15 @@ def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike |
     if name == "synthetic" or _synthetic_run():
         _announce("ml-latest-small" if name == "synthetic" else name)
         return synthetic_movielens(name)
-    return MovieLens(name=name, **_READERS[name](locate(SOURCES[name], folder)))
+    source = SOURCES[name]
+    found = locate(source, folder)
+    tables = _READERS[name](found)
+    if source.n_ratings not in (None, len(tables["ratings"])):
+        raise CorruptArchive(
+            f"{found} holds {len(tables['ratings'])} ratings, the published {name} has {source.n_ratings}: "
+            "unpack the archive again"
+        )
+    return MovieLens(name=name, **tables)
 
 
 def load_lastfm(*, folder: str | os.PathLike | None = None) -> LastFM:

@@ -93,7 +93,9 @@ def read_ml_1m(folder: Path) -> dict[str, pd.DataFrame]:
         dtype={"userId": "int64", "age": "int64", "gender": "str", "occupation": "int64", "zip": "str"},
     )
     movies = _split_lines(folder / "movies.dat", ["movieId", "title", "genres"])
-    users["occupation"] = [ML_1M_OCCUPATIONS[code] for code in users["occupation"]]
+    users["occupation"] = users["occupation"].map(dict(enumerate(ML_1M_OCCUPATIONS)))
+    if users["occupation"].isna().any():
+        raise _unreadable(folder / "users.dat", ValueError("an occupation is not one of the 21 codes"))
     return {"ratings": _with_dates(ratings), "movies": _movies(movies), "users": _users(users)}
 
 
@@ -116,7 +118,10 @@ def read_lastfm(folder: Path) -> dict[str, pd.DataFrame]:
 
 def _read(path: Path, **options) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, **options)
+        frame = pd.read_csv(path, **options)
+        if frame.empty:
+            raise ValueError("it has no rows")
+        return frame
     except ValueError as error:  # pandas' parser errors and wrong types, UnicodeDecodeError
         raise _unreadable(path, error) from error
 

@@ -26,6 +26,8 @@ class Source:
         The files that the loader reads, each with its SHA-256 where it is pinned.
         The digests of files, unlike their sizes, also tell a copy with converted
         line ends or a few altered counts from the published one.
+    n_ratings : int or None
+        Number of ratings, where the file of the ratings has no pinned digest.
     aliases : tuple of str
         Other folder names under which the unpacked archive is found.
     """
@@ -35,6 +37,7 @@ class Source:
     sha256: str
     prefix: str
     members: dict[str, str | None] = field(repr=False)
+    n_ratings: int | None = None
     aliases: tuple[str, ...] = ()
 
     @property
@@ -77,6 +80,7 @@ SOURCES = {
             sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
             prefix="ml-1m/",
             members={"ratings.dat": None, "movies.dat": None, "users.dat": None},
+            n_ratings=1_000_209,
         ),
         Source(
             name="ml-25m",
@@ -84,6 +88,7 @@ SOURCES = {
             sha256="8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
             prefix="ml-25m/",
             members={"ratings.csv": None, "movies.csv": None, "links.csv": None},
+            n_ratings=25_000_095,
         ),
         Source(
             name="lastfm-2k",
