@@ -26,6 +26,13 @@ CONTENT = (
     # The corner cell of a pandas table is no header, and the style element has no such attribute.
     ("<th></th>", "<td></td>"),
     ("<style scoped>", "<style>"),
+    # ARIA allows this role on elements of list items only, and wants items in a list.
+    (' role="doc-biblioentry"', ' role="listitem"'),
+    # A control needs a name.
+    ('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"'),
+    # Every exercise of a page has the same id.
+    ('<section id="exercise-content">', "<section>"),
+    ('<section id="solution-content">', "<section>"),
 )
 
 

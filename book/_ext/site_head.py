@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from docutils import nodes
@@ -15,6 +16,7 @@ from docutils import nodes
 LONGEST = 200  # characters of a description
 CARD = "_static/social-card.png"
 CARD_ALT = "Factor by Factor: a tall bar and a wide bar span a matrix"
+THEBE_CONFIG = re.compile(r'<script type="text/x-thebe-config">.*?</script>\s*', re.DOTALL)
 
 
 def _description(doctree, fallback: str) -> str:
@@ -59,6 +61,7 @@ def _tidy(app, pagename, templatename, context, doctree):
             seen.add(key)
             kept.append(script)
     context["script_files"][:] = kept
+    context["body"] = THEBE_CONFIG.sub("", context.get("body", ""))
     context["css_files"][:] = [sheet for sheet in context["css_files"] if "thebe" not in str(sheet.filename)]
 
 
