@@ -2,8 +2,23 @@
 from .base import Recommender
 from .bias import BiasBaseline
 from .biased_svd import BiasedSVD
+from .bpr import BPR
+from .ease import EASE
+from .explicit_als import ExplicitALS
+from .implicit_als import ImplicitALS
 from .item_knn import ItemKNN
 from .popularity import Popularity
 from .pure_svd import PureSVD
 
-__all__ = ["BiasBaseline", "BiasedSVD", "ItemKNN", "Popularity", "PureSVD", "Recommender"]
+__all__ = [
+    "BPR",
+    "BiasBaseline",
+    "BiasedSVD",
+    "EASE",
+    "ExplicitALS",
+    "ImplicitALS",
+    "ItemKNN",
+    "Popularity",
+    "PureSVD",
+    "Recommender",
+]

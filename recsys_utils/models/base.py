@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .._check import check_int, check_same_length
-from .._topn import top_n
+from .._topn import top_n, top_n_products
 from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions
 
@@ -98,13 +98,8 @@ class Recommender(ABC):
         rows = np.atleast_1d(data.rows_of_users(user_ids, strict=True))
         if rows.ndim > 1:
             raise InvalidInput(f"user_ids must be one id or 1-D, got shape {rows.shape}: ravel them")
-        ids = np.empty((len(rows), n), dtype=data.item_ids.dtype)
-        scores = np.empty((len(rows), n))
-        step = max(1, _BLOCK_BYTES // (8 * data.n_items))
-        for start in range(0, len(rows), step):
-            block = slice(start, start + step)
-            found, scores[block] = self._top_block(rows[block], n, exclude_seen)
-            ids[block] = data.item_ids[found]
+        found, scores = self._top_rows(rows, n, exclude_seen)
+        ids, scores = data.item_ids[found], scores.astype(np.float64)
         return (ids[0], scores[0]) if np.ndim(user_ids) == 0 else (ids, scores)
 
     def similar_items(self, item_id, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -150,13 +145,29 @@ class Recommender(ABC):
     def _item_vectors(self):
         raise InvalidInput(f"{type(self).__name__} has no item vectors to compare; use another model")
 
-    def _top_block(self, user_rows: np.ndarray, n: int, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _inner_product(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """User and item vectors whose dot products are the scores, where the model has them: the fast way."""
+        return None
+
+    def _top_rows(self, rows: np.ndarray, n: int, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
         """Item rows and scores of the best `n` for some users; seen items get −inf."""
-        scores = np.asarray(self._score_block(user_rows), dtype=np.float64)
-        if exclude_seen:
-            seen = self.interactions_.matrix[user_rows]
-            scores[np.repeat(np.arange(len(user_rows)), np.diff(seen.indptr)), seen.indices] = -np.inf
-        return top_n(scores, n)
+        product, seen = self._inner_product(), self.interactions_.matrix
+        if product is not None:
+            vectors, items = product
+            if exclude_seen:
+                mine = seen[rows]
+                return top_n_products(vectors[rows], items, n, mine.indptr, mine.indices)
+            return top_n_products(vectors[rows], items, n)
+        found, values = np.empty((len(rows), n), dtype=np.int64), np.empty((len(rows), n))
+        step = max(1, _BLOCK_BYTES // (8 * self.interactions_.n_items))
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            scores = np.asarray(self._score_block(rows[block]), dtype=np.float64)
+            if exclude_seen:
+                mine = seen[rows[block]]
+                scores[np.repeat(np.arange(len(scores)), np.diff(mine.indptr)), mine.indices] = -np.inf
+            found[block], values[block] = top_n(scores, n)
+        return found, values
 
     def _fitted(self) -> Interactions:
         if self.interactions_ is None:

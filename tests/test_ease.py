@@ -1,0 +1,53 @@
+"""EASE against a generic constrained solution, and its dropout against the expectation that it stands for."""
+
+import numpy as np
+import pytest
+from model_contract import ModelContract
+
+from recsys_utils.errors import InvalidInput
+from recsys_utils.models import EASE
+
+
+class TestEASE(ModelContract):
+    predicts = False
+
+    def make(self):
+        return EASE(regularization=2.0)
+
+    @pytest.mark.parametrize("values", ["raw", "binary", "log", "sqrt"])
+    def test_each_column_is_a_ridge_regression_on_the_others(self, data, values):
+        model = EASE(regularization=2.0, values=values).fit(data)
+        raw = data.matrix.toarray()
+        x = {"raw": raw, "binary": (raw > 0) * 1.0, "log": np.log1p(raw), "sqrt": np.sqrt(raw)}[values]
+        for j in range(data.n_items):
+            others = np.delete(np.arange(data.n_items), j)
+            system = x[:, others].T @ x[:, others] + 2.0 * np.eye(len(others))
+            expected = np.linalg.solve(system, x[:, others].T @ x[:, j])
+            np.testing.assert_allclose(model.weights_[others, j], expected, atol=1e-9)
+            assert model.weights_[j, j] == 0
+
+    def test_scores_are_the_row_times_the_weights(self, data, model):
+        ids, scores = model.recommend(13, n=data.n_items, exclude_seen=False)
+        row = (data.matrix.toarray()[2] > 0) @ model.weights_
+        np.testing.assert_allclose(scores, row[data.rows_of_items(ids)])
+
+    def test_dropout_is_the_expected_reconstruction_of_thinned_rows(self, data):
+        """Ridge on many thinned copies, rescaled by the share kept, tends to the closed form."""
+        p, copies = 0.4, 4000
+        x = (data.matrix.toarray() > 0) * 1.0
+        model = EASE(regularization=1.0, dropout=p).fit(data)
+        rng = np.random.default_rng(0)
+        thinned = (rng.random((copies, *x.shape)) >= p) * x / (1 - p)
+        gram = np.einsum("cui,cuj->ij", thinned, thinned) / copies
+        cross = thinned.mean(axis=0).T @ x
+        for j in (0, 7, 13):
+            others = np.delete(np.arange(data.n_items), j)
+            expected = np.linalg.solve(gram[np.ix_(others, others)] + np.eye(len(others)), cross[others, j])
+            np.testing.assert_allclose(model.weights_[others, j], expected, atol=0.02)
+
+    @pytest.mark.parametrize(
+        ("argument", "value"), [("regularization", 0), ("values", "stars"), ("dropout", -0.1), ("dropout", 1)]
+    )
+    def test_refuses_bad_arguments(self, argument, value):
+        with pytest.raises(InvalidInput, match=argument):
+            EASE(**{argument: value})

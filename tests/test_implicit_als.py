@@ -1,0 +1,284 @@
+"""ImplicitALS: the contract, dense oracles for every part of its algebra, and the implicit library."""
+
+import os
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pandas as pd
+import pytest
+from model_contract import EMPTY_USER, ITEMS, UNKNOWN, USERS, ModelContract, rectangular_interactions
+from threadpoolctl import threadpool_limits
+
+from recsys_utils import Interactions
+from recsys_utils.errors import InvalidInput, UnknownIdError
+from recsys_utils.models import ImplicitALS
+from recsys_utils.split import random_holdout
+
+
+def dense_objective(model, data):
+    """All cells written out, as in the docstring's first formula."""
+    values = data.matrix.toarray()
+    preference = values > 0
+    strength = {"raw": values, "binary": preference * 1.0, "log": np.log1p(values), "sqrt": np.sqrt(values)}[
+        model.values
+    ]
+    confidence = 1 + model.alpha * strength
+    error = preference - model.user_factors_ @ model.item_factors_.T
+
+    def penalty(total, vectors):
+        return model.regularization * (total / total.mean()) ** model.frequency_exponent @ (vectors**2).sum(1)
+
+    return (
+        (confidence * error**2).sum()
+        + penalty(confidence.sum(1), model.user_factors_)
+        + penalty(confidence.sum(0), model.item_factors_)
+    )
+
+
+def dense_users(model, data):
+    """The users' ridge regressions with the whole confidence matrix, one np.linalg.solve each."""
+    values = data.matrix.toarray()
+    confidence = 1 + model.alpha * values
+    total = confidence.sum(1)
+    items = model.item_factors_
+    out = []
+    for c, p, t in zip(confidence, values > 0, total, strict=True):
+        penalty = model.regularization * (t / total.mean()) ** model.frequency_exponent
+        system = items.T @ (c[:, None] * items) + penalty * np.eye(items.shape[1])
+        out.append(np.linalg.solve(system, items.T @ (c * p)))
+    return np.array(out)
+
+
+class TestImplicitALS(ModelContract):
+    def make(self):
+        return ImplicitALS(factors=5, regularization=0.3, alpha=2.0, iterations=8)
+
+    # 5 factors are fewer than the items of most users (the f × f system), 40 are more (the n × n system).
+    @pytest.mark.parametrize("factors", [1, 5, 16, 40])
+    @pytest.mark.parametrize("exponent", [0.0, 0.7])
+    def test_users_solve_the_dense_ridge_problem(self, data, factors, exponent):
+        model = ImplicitALS(
+            factors=factors, regularization=0.3, alpha=2.0, frequency_exponent=exponent, iterations=3
+        )
+        model.fit(data)
+        np.testing.assert_allclose(model.user_factors_, dense_users(model, data), rtol=1e-7, atol=1e-10)
+
+    @pytest.mark.parametrize("values", ["raw", "binary", "log", "sqrt"])
+    @pytest.mark.parametrize("exponent", [0.0, 1.0])
+    def test_loss_equals_the_sum_over_all_cells(self, data, values, exponent):
+        model = ImplicitALS(factors=4, values=values, frequency_exponent=exponent, iterations=2).fit(data)
+        assert model.loss() == pytest.approx(dense_objective(model, data), rel=1e-10)
+
+    @pytest.mark.parametrize("exponent", [0.0, 0.5])
+    def test_loss_never_rises(self, data, exponent):
+        model = ImplicitALS(
+            factors=6, regularization=0.1, frequency_exponent=exponent, iterations=40, track_loss=True
+        ).fit(data)
+        history = np.append(model.loss_history_.ravel(), model.loss())
+        assert history.shape == (81,)
+        assert (np.diff(history) <= 1e-9 * history[0]).all()
+
+    @pytest.mark.parametrize("use_cg", [False, True])
+    def test_equals_the_implicit_library(self, data, use_cg):
+        """The library needs 1 + alpha * value, and leaves the users half a round behind."""
+        implicit = pytest.importorskip("implicit")
+        model = ImplicitALS(factors=6, regularization=0.4, alpha=3.0, iterations=7, rng=3).fit(data)
+        confidence = data.matrix.copy()
+        confidence.data = 1 + 3.0 * confidence.data
+        with threadpool_limits(1, user_api="blas"):
+            theirs = implicit.als.AlternatingLeastSquares(
+                factors=6,
+                regularization=0.4,
+                alpha=1.0,
+                iterations=7,
+                use_cg=use_cg,
+                dtype=np.float64,
+                num_threads=1,
+            )
+            theirs.cg_steps = 40  # until it has converged
+            theirs.item_factors = np.random.default_rng(3).normal(0, 0.1 / np.sqrt(6), (data.n_items, 6))
+            theirs.user_factors = np.zeros((data.n_users, 6))
+            theirs.fit(confidence, show_progress=False)
+            users = theirs.recalculate_user(np.arange(data.n_users), confidence)
+        np.testing.assert_allclose(
+            model.user_factors_ @ model.item_factors_.T, users @ theirs.item_factors.T, atol=2e-6
+        )
+
+    def test_converged_conjugate_gradients_equal_cholesky(self, data):
+        exact = self.make().fit(data)
+        steps = ImplicitALS(
+            factors=5, regularization=0.3, alpha=2.0, iterations=8, solver="cg", cg_steps=30
+        ).fit(data)
+        np.testing.assert_allclose(steps.item_factors_, exact.item_factors_, atol=1e-7)
+
+    def test_few_steps_come_close(self, data):
+        settings = dict(factors=5, regularization=0.3, alpha=2.0, iterations=25)
+        exact, steps = (ImplicitALS(**settings, solver=s).fit(data).loss() for s in ("cholesky", "cg"))
+        assert steps <= 1.01 * exact
+
+    def test_float32_agrees(self, data, model):
+        single = ImplicitALS(factors=5, regularization=0.3, alpha=2.0, iterations=8, dtype="float32").fit(
+            data
+        )
+        assert single.user_factors_.dtype == np.float32
+        np.testing.assert_allclose(
+            single.user_factors_ @ single.item_factors_.T,
+            model.user_factors_ @ model.item_factors_.T,
+            atol=1e-3,
+        )
+
+    @pytest.mark.parametrize("solver", ["cholesky", "cg"])
+    def test_threads_do_not_change_a_bit(self, data, solver):
+        settings = dict(factors=9, iterations=5, solver=solver)
+        before = numba.get_num_threads()
+        try:
+            numba.set_num_threads(1)
+            one = ImplicitALS(**settings).fit(data)
+        finally:
+            numba.set_num_threads(before)
+        many = ImplicitALS(**settings).fit(data)
+        np.testing.assert_array_equal(one.user_factors_, many.user_factors_)
+        np.testing.assert_array_equal(one.item_factors_, many.item_factors_)
+
+    def test_folding_in_a_users_own_history_gives_the_users_vector(self, data, model):
+        for user in USERS:
+            ids, values = data.history(user)
+            row = int(data.rows_of_users(user))
+            np.testing.assert_allclose(
+                model.fold_in(ids, values), model.user_factors_[row], rtol=1e-9, atol=1e-12
+            )
+
+    def test_fold_in_with_scaled_regularization(self, data):
+        model = ImplicitALS(factors=4, frequency_exponent=0.8, iterations=3).fit(data)
+        np.testing.assert_allclose(
+            model.fold_in(*data.history(13)), model.user_factors_[2], rtol=1e-9, atol=1e-12
+        )
+
+    def test_fold_in_without_values_counts_each_item_once(self, model):
+        np.testing.assert_array_equal(model.fold_in([5, 100]), model.fold_in([5, 100], [1, 1]))
+
+    def test_fold_in_of_nothing_is_zeros(self, model):
+        np.testing.assert_array_equal(model.fold_in([], []), np.zeros(5))
+
+    def test_recommend_for_equals_recommend(self, data, model):
+        ids, scores = model.recommend(13, n=5)
+        folded_ids, folded = model.recommend_for(*data.history(13), n=5)
+        np.testing.assert_array_equal(ids, folded_ids)
+        np.testing.assert_allclose(scores, folded)
+        everything = model.recommend_for(*data.history(13), n=len(ITEMS), exclude_seen=False)[0]
+        assert set(everything) == set(ITEMS)
+
+    @pytest.mark.parametrize("exponent", [0.0, 0.6])
+    def test_explanation_sums_to_the_score(self, data, exponent):
+        model = ImplicitALS(factors=5, regularization=0.3, frequency_exponent=exponent, iterations=4).fit(
+            data
+        )
+        for item in (2, 101, 400):
+            ids, contributions = model.explain(13, item)
+            assert set(ids) == set(data.history(13)[0])
+            assert (np.diff(contributions) <= 0).all()
+            assert contributions.sum() == pytest.approx(model.predict(13, item)[0], rel=1e-9)
+
+    def test_explain_without_history_is_empty(self, model):
+        ids, contributions = model.explain(EMPTY_USER, 2)
+        assert len(ids) == len(contributions) == 0
+
+    def test_explain_refuses_unknown_ids(self, model):
+        with pytest.raises(UnknownIdError, match=str(UNKNOWN)):
+            model.explain(13, UNKNOWN)
+        with pytest.raises(UnknownIdError, match=str(UNKNOWN)):
+            model.explain(UNKNOWN, 2)
+
+    def test_zero_values_are_no_interactions(self, data):
+        values = data.values.copy()
+        values[:10] = 0
+        kept = data.with_values(values)
+        dropped = data.select(values > 0, keep_ids=True)
+        np.testing.assert_allclose(
+            self.make().fit(kept).item_factors_, self.make().fit(dropped).item_factors_, atol=1e-12
+        )
+
+    def test_unknown_pairs_are_predicted_zero(self, model):
+        np.testing.assert_array_equal(model.predict([UNKNOWN, 7], [2, UNKNOWN]), [0, 0])
+
+    def test_finds_planted_taste(self):
+        """Two groups that take from two halves of the catalogue: held-out items come from the right half."""
+        rng = np.random.default_rng(0)
+        group = np.arange(60) % 2
+        chance = np.where(group[:, None] == (np.arange(40) % 2)[None, :], 0.5, 0.03)
+        users, items = np.nonzero(rng.random(chance.shape) < chance)
+        data = Interactions.from_frame(pd.DataFrame({"userId": users, "movieId": items}), value=None)
+        split = random_holdout(data, 0.2, rng=1)
+        model = ImplicitALS(factors=4, regularization=1, iterations=10).fit(split.train)
+        ids, _ = model.recommend(split.train.user_ids, n=5)
+        assert (ids % 2 == split.train.user_ids[:, None] % 2).mean() > 0.9
+
+    @pytest.mark.parametrize(
+        ("argument", "value"),
+        [
+            ("factors", 0),
+            ("factors", 2.5),
+            ("regularization", 0),
+            ("regularization", -1),
+            ("alpha", 0),
+            ("alpha", -3),
+            ("alpha", np.nan),
+            ("values", "counts"),
+            ("frequency_exponent", -0.1),
+            ("iterations", 0),
+            ("solver", "lu"),
+            ("cg_steps", 0),
+            ("dtype", "float16"),
+            ("track_loss", "yes"),
+            ("rng", -1),
+        ],
+    )
+    def test_refuses_bad_arguments(self, argument, value):
+        with pytest.raises(InvalidInput, match=argument):
+            ImplicitALS(**{argument: value})
+
+    @pytest.mark.parametrize(
+        ("ids", "values", "message"),
+        [
+            ([5, 5], [1, 2], "repeats"),
+            ([5], [-1], "negative"),
+            ([5], [np.nan], "NaN"),
+            ([5, 100], [1], "same length"),
+        ],
+    )
+    def test_refuses_a_bad_history(self, model, ids, values, message):
+        with pytest.raises(InvalidInput, match=message):
+            model.fold_in(ids, values)
+
+    def test_refuses_a_history_with_unknown_items(self, model):
+        with pytest.raises(UnknownIdError, match=str(UNKNOWN)):
+            model.recommend_for([5, UNKNOWN], n=3)
+
+    def test_overflow_is_an_error(self, data):
+        with pytest.raises(InvalidInput, match="overflow"):
+            ImplicitALS(factors=3, alpha=1e30, dtype="float32").fit(
+                data.with_values(np.full(len(data), 1e30))
+            )
+
+
+@pytest.mark.parametrize("kernel", ["Haswell", "SkylakeX"])
+def test_other_blas_kernels_agree(kernel, tmp_path):
+    """The first digits of the scores do not depend on the processor's BLAS kernel or on Numba's threads."""
+    code = (
+        "import sys, numpy as np; sys.path.insert(0, 'tests')\n"
+        "from model_contract import USERS, rectangular_interactions\n"
+        "from recsys_utils.models import ImplicitALS\n"
+        "model = ImplicitALS(factors=5, regularization=0.3).fit(rectangular_interactions())\n"
+        "print(model.recommend(USERS, n=3)[1].sum())"
+    )
+    env = {**os.environ, "OPENBLAS_CORETYPE": kernel, "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    here = (
+        ImplicitALS(factors=5, regularization=0.3)
+        .fit(rectangular_interactions())
+        .recommend(USERS, n=3)[1]
+        .sum()
+    )
+    assert float(done.stdout) == pytest.approx(here, rel=1e-9)
