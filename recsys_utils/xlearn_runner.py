@@ -161,8 +161,7 @@ def fit_predict(
 
     References
     ----------
-    Y. Juan, Y. Zhuang, W.-S. Chin, C.-J. Lin, "Field-aware factorization machines for CTR
-    prediction", RecSys 2016, pp. 43–50.
+    Juan, Zhuang, Chin and Lin (2016), *Field-aware factorization machines for CTR prediction*.
     """
     check_choice("model", model, ("fm", "ffm", "linear"))
     check_choice("task", task, ("reg", "binary"))

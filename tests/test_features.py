@@ -309,6 +309,17 @@ def test_bad_rows(train):
         RatingFeatures("session").fit(train.assign(timestamp=pd.NaT))
 
 
+def test_ids_of_another_type_are_an_error_not_unknown(train, movies):
+    text = movies.assign(movieId=movies.movieId.astype(str))
+    with pytest.raises(InvalidInput, match="movieId is .*str.* in the table|movieId is object in the table"):
+        RatingFeatures("genres").fit(train, text)
+    features = RatingFeatures(("item", "genres")).fit(train, movies)
+    with pytest.raises(InvalidInput, match="movieId is .* in the ratings"):
+        features.transform(train.assign(movieId=train.movieId.astype(str)))
+    with pytest.raises(InvalidInput, match="float64"):
+        features.transform(train.assign(movieId=train.movieId + 0.5))
+
+
 def test_a_refit_that_fails_leaves_nothing_fitted(train, movies):
     features = RatingFeatures("genres").fit(train, movies)
     with pytest.raises(InvalidInput):

@@ -3,6 +3,7 @@ import os
 import sys
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_runs_without_a_user_name(data, scratch, monkeypatch):
 def test_without_the_user_name_the_child_dies_and_the_caller_does_not(data, scratch, monkeypatch):
     # The same run with $USER taken away inside the child: what the runner protects from.
     child = scratch.parent / "child.py"
-    source = open(xlearn_runner._xlearn_child.__file__, encoding="utf-8").read()
+    source = Path(xlearn_runner._xlearn_child.__file__).read_text(encoding="utf-8")
     child.write_text("import os\nos.environ.pop('USER')\nos.unsetenv('USER')\n" + source)
     monkeypatch.setattr(xlearn_runner._xlearn_child, "__file__", str(child))
     train, labels, test, _ = data

@@ -258,10 +258,9 @@ class RatingFeatures:
 
     References
     ----------
-    Y. Koren, "Factorization meets the neighborhood: a multifaceted collaborative filtering model",
-    KDD 2008, pp. 426–434 (SVD++).
-
-    S. Rendle, "Factorization machines with libFM", ACM TIST 3(3), 2012 (encodings, relations).
+    Koren (2008), *Factorization meets the neighborhood: a multifaceted collaborative filtering model*
+    (histories). Rendle (2012), *Factorization machines with libFM* (encodings). Rendle (2013),
+    *Scaling factorization machines to relational data* (relations).
 
     Examples
     --------
@@ -330,10 +329,13 @@ class RatingFeatures:
         self._ids, self._n_trained = {}, {}
         for key, column in (("user", self.user), ("item", self.item)):
             seen = _sorted_ids(frame[column])
-            known = [] if tables[key] is None else tables[key].index
-            # Trained ids come first, so that "trained" is a matter of position.
-            self._ids[key] = seen.append(pd.Index(known).difference(seen, sort=False))
-            self._n_trained[key] = len(seen)
+            self._ids[key], self._n_trained[key] = seen, len(seen)
+            if tables[key] is not None:
+                known = tables[key].index
+                _check_same_kind(column, "the table", known, "the training ratings", seen)
+                # Trained ids come first, so that "trained" is a matter of position.
+                new = known[~known.isin(seen)]
+                self._ids[key] = seen.append(new) if len(new) else seen
         users_of_rows, items_of_rows = self._codes(frame)
         weights = {
             "user": np.bincount(users_of_rows, minlength=len(self._ids["user"])),
@@ -496,8 +498,11 @@ class RatingFeatures:
 
     def _codes(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Each row's user and film as a row of the tables; −1 where unknown."""
-        users, items = self._ids["user"], self._ids["item"]
-        return users.get_indexer(frame[self.user]), items.get_indexer(frame[self.item])
+        codes = []
+        for key, column in (("user", self.user), ("item", self.item)):
+            _check_same_kind(column, "the ratings", frame[column], "the training ratings", self._ids[key])
+            codes.append(self._ids[key].get_indexer(frame[column]))
+        return codes[0], codes[1]
 
     def _attribute(self, block: str, table: pd.DataFrame) -> pd.Series:
         """The block's column of a table, in the order of the ids; missing where the table misses the id."""
@@ -614,6 +619,14 @@ class RatingFeatures:
 
 def _sorted_ids(column: pd.Series) -> pd.Index:
     return pd.Index(pd.unique(column)).sort_values()
+
+
+def _check_same_kind(column: str, where: str, ids, other: str, other_ids) -> None:
+    """Refuse 1 against "1", which would match nothing without a word."""
+    if pd.api.types.is_integer_dtype(ids.dtype) != pd.api.types.is_integer_dtype(other_ids.dtype):
+        raise InvalidInput(
+            f"{column} is {ids.dtype} in {where} and {other_ids.dtype} in {other}: convert one with astype"
+        )
 
 
 def _names(prefix: str, values) -> list[str]:
