@@ -115,7 +115,8 @@ def _fetch(source: Source, staging: Path) -> Path:
             failures.append(f"{url}: {unreachable[url]}")
             continue
         try:
-            with tqdm(desc=source.name, unit="B", unit_scale=True, unit_divisor=1024, leave=False) as bar:
+            # pooch sets the total later, but asks for the bar's truth, which is that of its total, before.
+            with tqdm(desc=source.name, total=1, unit="B", unit_scale=True, leave=False) as bar:
                 fetch = pooch.HTTPDownloader(
                     progressbar=bar, chunk_size=1 << 16, timeout=(CONNECT_SECONDS, READ_SECONDS)
                 )
