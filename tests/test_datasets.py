@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_utils.datasets import AGE_GROUPS, load_lastfm, load_movielens
@@ -162,6 +162,7 @@ def test_ml_1m_layout(tmp_path, monkeypatch):
     assert data.movies["year"].tolist() == [1975, 1995]
     assert data.movies["genres"].tolist() == [("Drama",), ("Animation", "Children's")]
     assert data.users.iloc[0].tolist() == [1, 1, "under 18", "F", "K-12 student", "02138"]
+    assert str(data.users["occupation"].dtype) == STR
     assert data.users.iloc[1].tolist() == [2, 56, "56+", "M", "self-employed", "70072-1234"]
     assert len(ML_1M_OCCUPATIONS) == 21
 
@@ -215,6 +216,7 @@ def test_an_unknown_occupation_is_an_error(tmp_path, occupation):
         read_ml_1m(tmp_path)
 
 
+@settings(deadline=None)
 @given(st.integers(1880, 2030), st.text("abc (1999)", max_size=20), st.sampled_from(["", " ", " (V)"]))
 def test_release_year_is_the_last_parenthesis(year, title, tail):
     found = _release_year(
@@ -238,6 +240,12 @@ def test_age_groups():
 def test_an_unknown_name_lists_the_known_ones(name):
     with pytest.raises(InvalidInput, match="'ml-100k'"):
         load_movielens(name)
+
+
+@pytest.mark.parametrize("folder", [3, ["a"], b"bytes"])
+def test_a_folder_that_is_no_path_is_named(folder):
+    with pytest.raises(InvalidInput, match="folder must be a path"):
+        load_lastfm(folder=folder)
 
 
 @pytest.mark.parametrize("load", [load_movielens, load_lastfm])

@@ -253,6 +253,16 @@ def test_a_network_that_swallows_packets_is_given_up_within_seconds(server, monk
     blocked.set()
 
 
+def test_behind_a_proxy_only_the_proxy_must_be_in_reach(server, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", server.url)
+    url = "https://host.invalid/a.zip"
+    assert download_module._unreachable([url]) == {}
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port()}")
+    assert "no connection" in download_module._unreachable([url])[url]
+
+
 def test_limits_are_seconds():
     assert download_module.CONNECT_SECONDS <= 5 and download_module.READ_SECONDS <= 30
 

@@ -93,9 +93,10 @@ def read_ml_1m(folder: Path) -> dict[str, pd.DataFrame]:
         dtype={"userId": "int64", "age": "int64", "gender": "str", "occupation": "int64", "zip": "str"},
     )
     movies = _split_lines(folder / "movies.dat", ["movieId", "title", "genres"])
-    users["occupation"] = users["occupation"].map(dict(enumerate(ML_1M_OCCUPATIONS)))
-    if users["occupation"].isna().any():
+    if not users["occupation"].between(0, len(ML_1M_OCCUPATIONS) - 1).all():
         raise _unreadable(folder / "users.dat", ValueError("an occupation is not one of the 21 codes"))
+    occupations = [ML_1M_OCCUPATIONS[code] for code in users["occupation"]]
+    users["occupation"] = pd.Series(occupations, dtype="str", index=users.index)
     return {"ratings": _with_dates(ratings), "movies": _movies(movies), "users": _users(users)}
 
 
@@ -163,7 +164,7 @@ def _movies(movies: pd.DataFrame) -> pd.DataFrame:
 
 def _release_year(titles: pd.Series) -> pd.Series:
     """Year of release at the end of each title, as Int64; NA where the title has none."""
-    return titles.str.extract(_YEAR, expand=False).astype("Float64").astype("Int64").rename("year")
+    return pd.to_numeric(titles.str.extract(_YEAR, expand=False)).astype("Int64").rename("year")
 
 
 def _users(users: pd.DataFrame) -> pd.DataFrame:

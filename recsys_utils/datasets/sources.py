@@ -6,7 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
-from ..errors import CorruptArchive, DataUnavailable
+from ..errors import CorruptArchive, DataUnavailable, InvalidInput
 from .download import download, pooch
 from .registry import Source
 from .verify import check_members, read_manifest
@@ -29,6 +29,8 @@ def locate(source: Source, folder: str | os.PathLike | None = None) -> Path:
 
     Raises
     ------
+    InvalidInput
+        `folder` is not a path.
     CorruptArchive
         A file in `folder` or below ``RECSYS_DATA_HOME`` is not the published one.
     DataUnavailable
@@ -40,6 +42,8 @@ def locate(source: Source, folder: str | os.PathLike | None = None) -> Path:
         if root is None or root == "":
             failures.append(f"{label}: not given" if label == "folder" else f"{label}: not set")
             continue
+        if not isinstance(root, str | os.PathLike):
+            raise InvalidInput(f"folder must be a path, got {root!r}: pass the folder of the unpacked files")
         found, reason = _search(source, Path(root).expanduser())
         if found:
             pinned = {member: digest for member, digest in source.members.items() if digest}

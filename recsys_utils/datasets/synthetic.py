@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -231,7 +232,10 @@ def synthetic_movielens(
     first_users = first_meetings(choice, activity, rng)
     in_reach = np.searchsorted(np.sort(choice.released), choice.ends, side="right")
     minima = np.maximum(MIN_RATINGS, np.bincount(first_users, minlength=n_users))
-    quota = allocate(n_ratings, activity, minima, np.maximum(minima, (0.45 * in_reach).astype(np.int64)))
+    most = np.maximum(minima, (0.45 * in_reach).astype(np.int64))
+    if most.sum() < n_ratings:  # denser than any published set
+        most = np.maximum(minima, in_reach)
+    quota = allocate(n_ratings, activity, minima, most)
 
     ratings = _empty_table(
         n_ratings, userId="int64", movieId="int64", rating="float64", timestamp="datetime64[s]"
@@ -389,7 +393,10 @@ def _films(n: int, shape: _Shape, name: str, last_year: int, rng):
 
     titles = [f"{title} ({year})" for title, year in zip(_names(n, rng), years, strict=True)]
     ids = np.sort(rng.choice(max(shape.last_movie_id, n), n, replace=False)) + 1
-    by_film = [tuple(genres[column] for column in np.flatnonzero(row)) for row in listed]
+    film_rows, columns = np.nonzero(listed)
+    listed_genres = np.array(genres, dtype=object)[columns]
+    bounds = np.searchsorted(film_rows, np.arange(n + 1))
+    by_film = [tuple(listed_genres[start:stop]) for start, stop in pairwise(bounds)]
     table = pd.DataFrame(
         {
             "movieId": ids,
