@@ -5,6 +5,7 @@ from .biased_svd import BiasedSVD
 from .bpr import BPR
 from .ease import EASE
 from .explicit_als import ExplicitALS
+from .factorization_machine import FactorizationMachine, fm_gradient, fm_objective, fm_predict
 from .implicit_als import ImplicitALS
 from .item_knn import ItemKNN
 from .popularity import Popularity
@@ -16,9 +17,13 @@ __all__ = [
     "BiasedSVD",
     "EASE",
     "ExplicitALS",
+    "FactorizationMachine",
     "ImplicitALS",
     "ItemKNN",
     "Popularity",
     "PureSVD",
     "Recommender",
+    "fm_gradient",
+    "fm_objective",
+    "fm_predict",
 ]
