@@ -29,7 +29,7 @@ CONTENT = (
     # ARIA allows this role on elements of list items only, and wants items in a list.
     (' role="doc-biblioentry"', ' role="listitem"'),
     # A control needs a name.
-    ('<summary><span class="toctree-toggle"', '<summary aria-label="Pages below"><span class="toctree-toggle"'),
+    ('<summary><span class="toctree-toggle"', '<summary aria-label="Below"><span class="toctree-toggle"'),
     # Every exercise of a page has the same id.
     ('<section id="exercise-content">', "<section>"),
     ('<section id="solution-content">', "<section>"),
