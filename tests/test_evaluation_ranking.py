@@ -21,6 +21,7 @@ from recsys_utils.evaluation import (
     recall,
     reciprocal_rank,
 )
+from recsys_utils.evaluation import lists as lists_module
 from recsys_utils.interactions import Interactions
 
 N_ITEMS = 12
@@ -186,6 +187,19 @@ class TestProperties:
         np.testing.assert_array_equal(judge(recommended, relevant).hits, expected)
 
 
+def test_looking_up_in_blocks_changes_nothing(large, monkeypatch):
+    recommended, relevant = large
+    gains = [np.arange(1, len(items) + 1) for items in relevant]
+    whole = judge(recommended, relevant), judge(recommended, relevant, gains=gains)
+    monkeypatch.setattr(lists_module, "_CACHE_BYTES", 0)
+    monkeypatch.setattr(lists_module, "_BLOCK_BYTES", 1000)
+    blocks = judge(recommended, relevant), judge(recommended, relevant, gains=gains)
+    for before, after in zip(whole, blocks, strict=True):
+        np.testing.assert_array_equal(after.hits, before.hits)
+        np.testing.assert_array_equal(after.n_relevant, before.n_relevant)
+    np.testing.assert_array_equal(blocks[1].gains, whole[1].gains)
+
+
 class TestLists:
     def test_places_behind_the_end_are_misses(self):
         judged = judge([[1, 2, 0]], [[0, 1]], scores=[[2.0, 1.0, -np.inf]])
@@ -266,16 +280,16 @@ class TestRelevant:
         log = pd.DataFrame({"userId": [7, 5, 7, 9], "movieId": [30, 10, 20, 10], "rating": [5, 3, 1, 4]})
         return Interactions.from_frame(log)
 
-    def test_items_are_grouped_by_user(self, test_part):
+    def test_every_test_row_is_a_pair(self, test_part):
         relevant = Relevant.from_interactions(test_part, graded=True)
-        assert relevant.starts.tolist() == [0, 1, 3, 4]
-        assert relevant.items.tolist() == [10, 30, 20, 10]
-        assert relevant.gains.tolist() == [3, 5, 1, 4]
+        assert relevant.rows.tolist() == [1, 0, 1, 2]
+        assert relevant.items.tolist() == [30, 10, 20, 10]
+        assert relevant.gains.tolist() == [5, 3, 1, 4]
 
     def test_users_come_in_the_order_asked_for(self, test_part):
         relevant = Relevant.from_interactions(test_part, user_ids=[9, 1234, 7], threshold=4)
         assert relevant.counts.tolist() == [1, 0, 1]
-        assert relevant.items.tolist() == [10, 30]
+        assert relevant.items.tolist() == [30, 10]
 
     def test_a_user_named_twice_is_refused(self, test_part):
         with pytest.raises(InvalidInput, match="repeats"):

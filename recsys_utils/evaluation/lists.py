@@ -18,7 +18,8 @@ from .._check import check_float, check_int, check_same_length
 from ..errors import InvalidInput, UnknownIdError
 from ..interactions import Interactions
 
-_SHORT = 64
+# Lists that together take more than the first are looked up in blocks of the second, in bytes.
+_CACHE_BYTES, _BLOCK_BYTES = 6 * 2**20, 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,29 +160,32 @@ def _first_repeat(items, lengths):
 
 @dataclass(frozen=True, eq=False)
 class Relevant:
-    """The test items that each user's list should have found.
+    """The test items that each user's list should have found: one pair of user and item a row, in any order.
 
     Attributes
     ----------
-    starts : ndarray of int64, shape (n_users + 1,)
-        The items of user ``u`` are ``items[starts[u]:starts[u + 1]]``.
+    n_users : int
+        Users without a relevant item included.
+    rows : ndarray of int64, shape (n_relevant,)
+        Position of each pair's user among the lists.
     items : ndarray, shape (n_relevant,)
         Raw item ids.
     gains : ndarray of float64, shape (n_relevant,), or None
         How relevant each item is, for graded nDCG.
     """
 
-    starts: np.ndarray
+    n_users: int
+    rows: np.ndarray
     items: np.ndarray
     gains: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return self.n_users
 
     @property
     def counts(self) -> np.ndarray:
         """Number of relevant items of each user, shape (n_users,)."""
-        return np.diff(self.starts)
+        return np.bincount(self.rows, minlength=self.n_users)
 
     @classmethod
     def from_lists(cls, relevant, gains=None) -> Relevant:
@@ -192,19 +196,19 @@ class Relevant:
         InvalidInput
             If a user has an item twice, or `gains` do not match or are not positive.
         """
-        rows = [np.asarray(list(row)) for row in relevant]
-        for user, row in enumerate(rows):
-            if len(pd.unique(pd.Series(row))) < len(row):
+        lists = [np.asarray(list(mine)) for mine in relevant]
+        for user, mine in enumerate(lists):
+            if len(pd.unique(pd.Series(mine))) < len(mine):
                 raise InvalidInput(f"relevant repeats an item of the user at position {user}: name each once")
-        starts = np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64)
-        full = [row for row in rows if len(row)]
+        full = [mine for mine in lists if len(mine)]
         items = np.concatenate(full) if full else np.empty(0, dtype=np.int64)
+        rows = np.repeat(np.arange(len(lists)), [len(mine) for mine in lists])
         if gains is not None:
-            gains = np.array([gain for row in gains for gain in row], dtype=np.float64)
+            gains = np.array([gain for mine in gains for gain in mine], dtype=np.float64)
             check_same_length(gains=gains, relevant=items)
             if not (np.isfinite(gains) & (gains > 0)).all():
                 raise InvalidInput("gains must be finite and positive: leave irrelevant items out instead")
-        return cls(starts, items, gains)
+        return cls(len(lists), rows, items, gains)
 
     @classmethod
     def from_interactions(
@@ -227,8 +231,8 @@ class Relevant:
         InvalidInput
             If `user_ids` repeats a user, or a gain is 0.
         """
-        rows = test.user_rows
-        n_users = test.n_users
+        rows, items, n_users = test.user_rows, test.item_ids[test.item_rows], test.n_users
+        keep = None if threshold is None else test.values >= check_float("threshold", threshold)
         if user_ids is not None:
             known = test.rows_of_users(user_ids)
             if len(np.unique(known[known >= 0])) < (known >= 0).sum():
@@ -236,33 +240,13 @@ class Relevant:
             place = np.full(test.n_users, -1, dtype=np.int64)
             place[known[known >= 0]] = np.flatnonzero(known >= 0)
             rows, n_users = place[rows], len(known)
-        if threshold is not None:
-            rows = np.where(test.values >= check_float("threshold", threshold), rows, -1)
-        starts, items, gains = _group(rows, n_users, test.item_rows, test.values if graded else np.empty(0))
+            keep = rows >= 0 if keep is None else keep & (rows >= 0)
+        gains = test.values if graded else None
+        if keep is not None:
+            rows, items, gains = rows[keep], items[keep], None if gains is None else gains[keep]
         if graded and (gains <= 0).any():
             raise InvalidInput("graded relevance needs positive values, one is 0: pass a threshold above 0")
-        return cls(starts, test.item_ids[items], gains if graded else None)
-
-
-@numba.njit(cache=True)
-def _group(rows, n_rows, items, values):
-    """A stable counting sort by row (−1: left out): where groups start, their items and values."""
-    starts = np.zeros(n_rows + 1, dtype=np.int64)
-    for row in rows:
-        if row >= 0:
-            starts[row + 1] += 1
-    for row in range(n_rows):
-        starts[row + 1] += starts[row]
-    free = starts[:-1].copy()
-    grouped = np.empty(starts[-1], dtype=np.int64)
-    grouped_values = np.empty(starts[-1] if len(values) else 0)
-    for i in range(len(rows)):
-        if rows[i] >= 0:
-            grouped[free[rows[i]]] = items[i]
-            if len(values):
-                grouped_values[free[rows[i]]] = values[i]
-            free[rows[i]] += 1
-    return starts, grouped, grouped_values
+        return cls(n_users, rows, items, gains)
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,48 +328,63 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
             "user, in the same order"
         )
     items, wanted = _codes(lists.items, relevant.items)
+    rows = relevant.rows
+    gains = np.empty(0) if relevant.gains is None else relevant.gains
+    if items.nbytes > _CACHE_BYTES:
+        block = max(1, _BLOCK_BYTES // (8 * items.shape[1]))
+        rows, wanted, gains = _by_block(rows, wanted, gains, len(items), block)
+    hits, gained, n_relevant = _mark(items, lists.lengths, rows, wanted, gains)
     if relevant.gains is None:
-        hits = _find(items, lists.lengths, relevant.starts, wanted)
-        return Judged(hits, lists.lengths, relevant.counts)
-    hits, found, ideal = _find_gains(items, lists.lengths, relevant.starts, wanted, relevant.gains)
-    return Judged(hits, lists.lengths, relevant.counts, found, ideal)
+        return Judged(hits, lists.lengths, n_relevant)
+    return Judged(hits, lists.lengths, n_relevant, gained, _ideal_gains(relevant, items.shape[1]))
 
 
 @numba.njit(cache=True)
-def _find(items, lengths, starts, wanted):
+def _mark(items, lengths, rows, wanted, gains):
+    """Look each wanted item up in its user's list: hits, their gains (if any), relevant items per user."""
+    graded = len(gains) > 0
     hits = np.zeros(items.shape, dtype=np.bool_)
-    for user in range(len(items)):
-        start, end = starts[user], starts[user + 1]
-        if end - start <= _SHORT:  # comparing with each is faster than sorting a few
-            for place in range(lengths[user]):
-                item, hit = items[user, place], False
-                for i in range(start, end):
-                    hit |= wanted[i] == item
-                hits[user, place] = hit
-        else:
-            mine = np.sort(wanted[start:end])
-            for place in range(lengths[user]):
-                at = np.searchsorted(mine, items[user, place])
-                hits[user, place] = at < len(mine) and mine[at] == items[user, place]
-    return hits
+    gained = np.zeros(items.shape if graded else (0, 0))
+    n_relevant = np.zeros(len(items), dtype=np.int64)
+    for pair in range(len(rows)):
+        row, item = rows[pair], wanted[pair]
+        n_relevant[row] += 1
+        place = -1
+        for i in range(items.shape[1]):  # to the end without a break: no branch to guess wrong
+            place = i if items[row, i] == item and i < lengths[row] else place
+        if place >= 0:
+            hits[row, place] = True
+            if graded:
+                gained[row, place] = gains[pair]
+    return hits, gained, n_relevant
 
 
 @numba.njit(cache=True)
-def _find_gains(items, lengths, starts, wanted, gains):
-    hits = np.zeros(items.shape, dtype=np.bool_)
-    found = np.zeros(items.shape)
-    ideal = np.zeros(items.shape)
-    for user in range(len(items)):
-        order = starts[user] + np.argsort(wanted[starts[user] : starts[user + 1]])
-        mine = wanted[order]
-        for place in range(lengths[user]):
-            at = np.searchsorted(mine, items[user, place])
-            if at < len(mine) and mine[at] == items[user, place]:
-                hits[user, place] = True
-                found[user, place] = gains[order[at]]
-        best = np.sort(gains[starts[user] : starts[user + 1]])[::-1][: items.shape[1]]
-        ideal[user, : len(best)] = best
-    return hits, found, ideal
+def _by_block(rows, wanted, gains, n_rows, block):
+    """Pairs reordered by blocks of users, so that the lists of one block stay in the processor's cache."""
+    starts = np.zeros(n_rows // block + 2, dtype=np.int64)
+    for row in rows:
+        starts[row // block + 1] += 1
+    for i in range(1, len(starts)):
+        starts[i] += starts[i - 1]
+    new_rows, new_wanted, new_gains = np.empty_like(rows), np.empty_like(wanted), np.empty_like(gains)
+    for pair in range(len(rows)):
+        to = starts[rows[pair] // block]
+        starts[rows[pair] // block] += 1
+        new_rows[to], new_wanted[to] = rows[pair], wanted[pair]
+        if len(gains):
+            new_gains[to] = gains[pair]
+    return new_rows, new_wanted, new_gains
+
+
+def _ideal_gains(relevant: Relevant, length: int) -> np.ndarray:
+    """Each user's gains from the highest down, as far as a list goes, shape (n_users, length)."""
+    order = np.lexsort((-relevant.gains, relevant.rows))
+    rows = relevant.rows[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    ideal = np.zeros((len(relevant), length))
+    ideal[rows[rank < length], rank[rank < length]] = relevant.gains[order][rank < length]
+    return ideal
 
 
 def rows_of_items(lists: Lists, item_ids) -> np.ndarray:
