@@ -44,6 +44,8 @@ MISSING = "–"
 _INLINE_MARKS = re.compile(r"([\\`*_{}\[\]<>&$~^|])")
 # Marks that start a block, but only at the beginning of a line: headings, lists, numbered lists.
 _BLOCK_MARK = re.compile(r"^(\s*)(?:([#+\-=:])|(\d+)([.)]))")
+# JupyterLab looks for formulas again in the rendered text, without backslashes; none crosses an element.
+_LONE_DOLLAR = r"<span>\$</span>"
 _ARTICLES = "A|An|The|Das|Den|Der|Det|Die|Ein|El|Gli|Il|L'|La|Las|Le|Les|Lo|Los|O|Os|Un|Una|Une"
 _INVERTED = re.compile(rf"(?P<aka>a\.k\.a\. )?(?P<name>[^()]+), (?P<article>{_ARTICLES})(?=\)| \(|$)")
 
@@ -76,7 +78,7 @@ def _show(output: _Output) -> None:
 
 
 def _escape_markdown(text: str) -> str:
-    text = _INLINE_MARKS.sub(r"\\\1", " ".join(text.split()))
+    text = _INLINE_MARKS.sub(r"\\\1", " ".join(text.split())).replace(r"\$", _LONE_DOLLAR)
     return _BLOCK_MARK.sub(lambda m: f"{m[1]}\\{m[2]}" if m[2] else f"{m[1]}{m[3]}\\{m[4]}", text)
 
 

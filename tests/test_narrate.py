@@ -78,7 +78,7 @@ def test_say_prints_a_plain_sentence_outside_a_notebook(capsys):
 def test_say_keeps_the_templates_markup_and_escapes_the_values(shown):
     narrate.say("*{film}* has **{n}** ratings, $k = {k}$", film="M*A*S*H [x](y) $5", n=3, k=50)
     (bundle,) = shown
-    assert bundle["text/markdown"] == r"*M\*A\*S\*H \[x\](y) \$5* has **3** ratings, $k = 50$"
+    assert bundle["text/markdown"] == r"*M\*A\*S\*H \[x\](y) <span>\$</span>5* has **3** ratings, $k = 50$"
     assert bundle["text/plain"] == "*M*A*S*H [x](y) $5* has **3** ratings, $k = 50$"
 
 
@@ -98,7 +98,7 @@ def test_any_title_reads_in_markdown_as_it_is(title):
     title = " ".join(title.split())
     if title:
         source = narrate._Sentence(narrate._escape_markdown).format("{t} end", t=title)
-        html = MarkdownIt("commonmark").render(source)
+        html = MarkdownIt("commonmark").render(source).replace("<span>$</span>", "")
         assert "<" not in html.removeprefix("<p>").removesuffix("</p>\n")
         assert unescape(rendered(source)) == f"{title} end"
 
