@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from model_contract import ModelContract
 
+from recsys_utils import Interactions
 from recsys_utils.errors import InvalidInput
 from recsys_utils.models import EASE
 
@@ -25,6 +26,23 @@ class TestEASE(ModelContract):
             expected = np.linalg.solve(system, x[:, others].T @ x[:, j])
             np.testing.assert_allclose(model.weights_[others, j], expected, atol=1e-9)
             assert model.weights_[j, j] == 0
+
+    def test_more_users_than_items(self, data):
+        """The way through a matrix of items and the one through a matrix of users give the same scores."""
+        turned = Interactions.from_frame(data.to_frame("movieId", "userId"))
+        model = EASE(regularization=2.0, values="sqrt", dropout=0.2).fit(turned)
+        assert turned.n_users > turned.n_items
+        x = np.sqrt(turned.matrix.toarray())
+        inverse = np.linalg.inv(x.T @ x + np.diag(2.0 + 0.25 * (x**2).sum(axis=0)))
+        weights = -inverse / np.diag(inverse)
+        np.fill_diagonal(weights, 0)
+        np.testing.assert_allclose(model.weights_, weights, atol=1e-10)
+        np.testing.assert_allclose(model._score_block(np.arange(turned.n_users)), x @ weights, atol=1e-10)
+
+    def test_refitting_forgets_the_old_weights(self, data):
+        model = EASE(regularization=2.0).fit(data)
+        before = model.weights_
+        assert model.fit(data.with_values(np.arange(len(data)) % 2)).weights_ is not before
 
     def test_scores_are_the_row_times_the_weights(self, data, model):
         ids, scores = model.recommend(13, n=data.n_items, exclude_seen=False)

@@ -2,6 +2,7 @@
 from .base import Recommender
 from .bias import BiasBaseline
 from .biased_svd import BiasedSVD
+from .blend import Blend
 from .bpr import BPR
 from .ease import EASE
 from .explicit_als import ExplicitALS
@@ -15,6 +16,7 @@ __all__ = [
     "BPR",
     "BiasBaseline",
     "BiasedSVD",
+    "Blend",
     "EASE",
     "ExplicitALS",
     "FactorizationMachine",
