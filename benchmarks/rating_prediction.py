@@ -227,8 +227,8 @@ def main(names=tuple(TABLES)) -> None:
         text = (
             f"# {title}\n\n{as_markdown(run(methods, splits()))}\n\n"
             "Settings chosen on a fifth of the (first) training part, seed 0. Intervals: bootstrap over "
-            "users for one split, 1.96 standard errors of the folds' mean for five. Times are those of the fastest "
-            "fit, without Numba's compilation.\n\n"
+            "users for one split, 1.96 standard errors of the folds' mean for five. Times are those of the "
+            "fastest fit, without Numba's compilation.\n\n"
             f"scikit-surprise {version('scikit-surprise')}, NumPy {version('numpy')}, "
             f"Numba {version('numba')}.\n"
         )
