@@ -23,8 +23,9 @@ THEME = (
 CONTENT = (
     # As above, on hidden cells.
     ('<summary aria-label="Toggle hidden content">', "<summary>"),
-    # The corner cell of a pandas table is no header, and the style element has no such attribute.
+    # The corner cell of a table is no header, and the style element has no such attribute.
     ("<th></th>", "<td></td>"),
+    ('<th class="head"><p></p></th>', '<td class="head"></td>'),
     ("<style scoped>", "<style>"),
     # ARIA allows this role on elements of list items only, and wants items in a list.
     (' role="doc-biblioentry"', ' role="listitem"'),
