@@ -1,5 +1,6 @@
 """README, glossary, bibliography, API pages and table of contents agree with what is there."""
 
+import json
 import pkgutil
 import re
 import tomllib
@@ -43,6 +44,17 @@ def test_readme_lists_every_chapter():
     for page in toc_pages():
         if page.startswith("notebooks/"):
             assert f"({page}.ipynb)" in README
+
+
+def test_readme_quotes_what_the_notebooks_printed():
+    rows = re.findall(r"^\| (.*?) \| (.*?) \| \[\d+\]\((notebooks/.*?)\) \|$", README, re.MULTILINE)
+    assert len(rows) >= 5
+    for question, answer, notebook in rows:
+        cells = json.loads((ROOT / notebook).read_text("utf8"))["cells"]
+        printed = json.dumps([cell["outputs"] for cell in cells if cell["cell_type"] == "code"])
+        for figure in re.findall(r"\d+\.\d+|\d+%", f"{question} {answer}"):
+            pattern = rf"(?<![\d.]){re.escape(figure)}(?!\d)"
+            assert re.search(pattern, printed), f"{notebook} prints no {figure}"
 
 
 def test_pictures_are_small():
