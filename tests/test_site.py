@@ -19,7 +19,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 PAGES = toc_pages()
-# All code has the same few colours: checking the contrast of every word in a dozen blocks is enough, and faster.
+# All code has the same few colours: the contrast of the words in a dozen blocks is enough, and fast to check.
 HIDE_MOST_CODE = """() => {
     for (const block of [...document.querySelectorAll('pre')].slice(12)) block.style.visibility = 'hidden';
 }"""
