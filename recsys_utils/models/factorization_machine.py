@@ -222,7 +222,7 @@ class FactorizationMachine:
         linear_regularization: float = 1.0,
         linear_fields=(),
         noise_field=None,
-        init_scale: float = 0.1,
+        init_scale: float = 0.2,
         patience: int = 5,
         clip: bool = True,
         rng=0,
