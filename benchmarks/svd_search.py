@@ -2,8 +2,8 @@
 
 Protocol: ml-latest-small, the training part of ``random_holdout(test_size=0.2, rng=42)``; three cuts of it
 into 80% for learning and 20% for validation. Each setting is fitted to each cut for 100 passes, the
-validation RMSE noted after every pass; the number of passes is the one with the lowest mean over the cuts. The
-test part plays no role.
+validation RMSE noted after every pass; the number of passes is the one with the lowest mean over the cuts.
+The test part plays no role.
 
 Run with ``python -m benchmarks.svd_search``; writes ``benchmarks/results/svd_search.md``.
 """

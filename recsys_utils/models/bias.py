@@ -34,7 +34,9 @@ class BiasBaseline(Recommender):
     Koren, Bell and Volinsky (2009), Matrix factorization techniques for recommender systems, eq. 3.
     """
 
-    def __init__(self, *, user_regularization: float = 10.0, item_regularization: float = 5.0, iterations: int = 10):
+    def __init__(
+        self, *, user_regularization: float = 10.0, item_regularization: float = 5.0, iterations: int = 10
+    ):
         self.user_regularization = check_float("user_regularization", user_regularization, minimum=0)
         self.item_regularization = check_float("item_regularization", item_regularization, minimum=0)
         self.iterations = check_int("iterations", iterations)

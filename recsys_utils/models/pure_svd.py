@@ -36,7 +36,8 @@ class PureSVD(Recommender):
 
     References
     ----------
-    Cremonesi, Koren and Turrin (2010), Performance of recommender algorithms on top-N recommendation tasks, section 3.3.
+    Cremonesi, Koren and Turrin (2010), Performance of recommender algorithms on top-N recommendation
+    tasks, section 3.3.
     """
 
     def __init__(self, *, factors: int = 50, values: str = "raw", rng: int = 0):
@@ -72,7 +73,9 @@ class PureSVD(Recommender):
         return self.item_factors_ * self.singular_values_
 
 
-def ordered_svds(matrix: sparse.spmatrix, factors: int, rng: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ordered_svds(
+    matrix: sparse.spmatrix, factors: int, rng: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truncated SVD with the order and the signs that SciPy's ``svds`` leaves open.
 
     Parameters
