@@ -180,7 +180,9 @@ METHODS = [
         "Surprise KNNBaseline, item, tuned", item_knn,
         {"k": [40], "min_k": [1, 3], "shrinkage": [30, 100]},
     ),
-    Method("BiasedSVD", BiasedSVD, {"regularization": [0.07, 0.1, 0.13]}),
+    Method(
+        "BiasedSVD", BiasedSVD, {"regularization": [0.03, 0.05, 0.07], "learning_rate": [0.01, 0.015]}
+    ),
     Method(
         "ExplicitALS, plain", plain,
         {"factors": [20, 40], "regularization": [8, 10, 13, 17], "bias_regularization": [2.3, 3.3]},
