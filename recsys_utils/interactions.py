@@ -123,8 +123,8 @@ class Interactions:
                 p = first[np.argmax(count > 1)]
                 raise InvalidInput(
                     f"frame has {len(pair) - len(first)} repeated user–item pairs, for example user "
-                    f"{users[p // len(items)]!r} with item {items[p % len(items)]!r}: pass duplicates='sum', 'mean' or 'last', "
-                    "or drop them"
+                    f"{users[p // len(items)]!r} with item {items[p % len(items)]!r}: "
+                    "pass duplicates='sum', 'mean' or 'last', or drop them"
                 )
             last = np.zeros(len(first), dtype=np.int64)
             np.maximum.at(last, group, np.arange(len(pair)))

@@ -83,7 +83,9 @@ def random_holdout(interactions: Interactions, test_size: float = 0.2, rng=42) -
             np.arange(len(interactions)), test_size=test_size, random_state=_legacy_random(rng)
         )
     except ValueError as error:
-        raise InvalidInput(f"test_size={test_size} leaves a part empty for {len(interactions)} rows: {error}") from error
+        raise InvalidInput(
+            f"test_size={test_size} leaves a part empty for {len(interactions)} rows: pass another share"
+        ) from error
     return _split(interactions, train, test)
 
 

@@ -23,7 +23,8 @@ def rectangular_interactions() -> Interactions:
     taste = rng.normal(size=(11, 2)) @ rng.normal(size=(2, 19))
     rating = np.clip(np.round(2 * (3.3 + taste[rows, columns])) / 2, 0.5, 5)
     frame = pd.DataFrame({
-        "userId": USERS[rows], "movieId": ITEMS[columns], "rating": rating, "timestamp": rng.integers(0, 10**9, len(rows))
+        "userId": USERS[rows], "movieId": ITEMS[columns], "rating": rating,
+        "timestamp": rng.integers(0, 10**9, len(rows)),
     }).sample(frac=1, random_state=0)
     return Interactions.from_frame(frame, user_ids=USERS, item_ids=ITEMS)
 

@@ -143,7 +143,9 @@ def test_with_values():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5)), min_size=1, unique_by=lambda t: t[:2]))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 5)), min_size=1, unique_by=lambda t: t[:2])
+)
 def test_round_trip(rows):
     table = pd.DataFrame(rows, columns=["userId", "movieId", "rating"]).astype({"rating": float})
     x = Interactions.from_frame(table)

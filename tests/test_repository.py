@@ -22,9 +22,8 @@ def pins(lock):
 
 
 def tracked_files():
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
-    )
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -71,7 +70,8 @@ def test_make_help_documents_every_command():
 
 def test_no_data_file_and_no_large_file_is_tracked():
     for path in tracked_files():
-        assert path.name not in {"ratings.csv", "movies.csv", "u.data", "u.item", "user_artists.dat", "ratings.dat"}, path
+        data = {"ratings.csv", "movies.csv", "u.data", "u.item", "user_artists.dat", "ratings.dat"}
+        assert path.name not in data, path
         assert path.stat().st_size < 2 * 2**20, f"{path} is larger than 2 MB"
 
 

@@ -27,9 +27,11 @@ def test_there_are_chapters_and_each_has_its_notebook():
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_notebook_equals_source(source):
     notebook = nbformat.read(ROOT / "notebooks" / f"{source.stem}.ipynb", as_version=4)
-    stale = [i for i, pair in enumerate(zip(cells(jupytext.read(source)), cells(notebook))) if pair[0] != pair[1]]  # noqa: B905
-    assert not stale, f"cells {stale} differ: run `make execute CH={source.stem}`"
-    assert len(jupytext.read(source).cells) == len(notebook.cells), f"run `make execute CH={source.stem}`"
+    text = jupytext.read(source)
+    remedy = f"run `make execute CH={source.stem}`"
+    assert len(text.cells) == len(notebook.cells), remedy
+    stale = [i for i, (a, b) in enumerate(zip(cells(text), cells(notebook), strict=True)) if a != b]
+    assert not stale, f"cells {stale} differ: {remedy}"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
