@@ -78,10 +78,9 @@ def random_holdout(interactions: Interactions, test_size: float = 0.2, rng=42) -
     rng : int or Generator
     """
     check_float("test_size", test_size, 0, 1, exclusive=True)
+    state = _legacy_random(rng)
     try:
-        train, test = train_test_split(
-            np.arange(len(interactions)), test_size=test_size, random_state=_legacy_random(rng)
-        )
+        train, test = train_test_split(np.arange(len(interactions)), test_size=test_size, random_state=state)
     except ValueError as error:
         raise InvalidInput(
             f"test_size={test_size} leaves a part empty for {len(interactions)} rows: pass another share"
