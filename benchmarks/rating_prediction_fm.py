@@ -123,7 +123,7 @@ def p1_methods() -> list[Method]:
     short = dict(iterations=150, burn_in=50)
     long = dict(iterations=300, burn_in=100)
     ranks = {"factors": [8, 12]}
-    rates = {"k": [8, 16], "lr": [0.1, 0.2], "lambda_": [0.0005, 0.001, 0.002, 0.004]}
+    rates = {"k": [8, 16], "lr": [0.1, 0.2], "lambda_": [0.0003, 0.001, 0.003]}
 
     def ours(name, blocks, source=data, grid=ranks, **settings):
         return Method(name, lambda **chosen: Ours(source, blocks, **settings, **chosen), grid)
@@ -205,9 +205,9 @@ def main() -> None:
         "",
         as_markdown(p2),
         "",
-        "Settings chosen on a fifth of the (first) training part. Intervals over users in the first table, over",
-        "folds in the second. Fit: encoding included, compilation not; for xLearn its files and child process",
-        "too. One thread.",
+        "Settings chosen on a fifth of the (first) training part. Intervals over users in the first table,",
+        "over folds in the second. Fit: encoding included, compilation not; for xLearn its files and child",
+        "process too. One thread.",
         "",
         ", ".join(f"{name} {version(name)}" for name in packages) + ".",
     ]

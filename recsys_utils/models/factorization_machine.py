@@ -28,8 +28,8 @@ from ..errors import InvalidInput, NotFittedError
 TASKS = ("regression", "classification")
 SOLVERS = ("mcmc", "als")
 
-# Hyper-priors of the sampler: Gamma(1/2, 1/2) on precisions; a field's mean has the weight of one column.
-_SHAPE, _RATE, _MEAN_WEIGHT = 1.0, 1.0, 1.0
+# Hyper-prior of the sampler: Gamma(1/2, 1/2) on every precision.
+_SHAPE, _RATE = 1.0, 1.0
 # Rows that a noise group's precision is worth before its own rows are seen.
 _NOISE_ROWS = 30.0
 
@@ -192,8 +192,9 @@ class FactorizationMachine:
     In a classification the logistic loss of a row is replaced in each pass by the parabola that touches it
     at the present prediction and lies above it elsewhere [3]_, so that the objective never rises.
 
-    In the sampler all parameters of one field and one factor share a normal prior, whose mean and
-    precision are drawn as well.
+    In the sampler all parameters of one field and one factor share a normal prior around zero, whose
+    precision is drawn as well. libFM draws its mean too; but a row without an entry in the field, such as
+    one of a new film, has zero in its place, so zero has to be what a typical column contributes.
 
     References
     ----------
@@ -459,7 +460,7 @@ class _State:
         self.target = y.copy()
         self.intercept = float(y.mean()) if model.task == "regression" else 0.0
         start = np.zeros(len(y))
-        model._add(X, *self.parameters(), start)
+        model._add(X, self.intercept, self.linear, np.ascontiguousarray(self.factors.T), start)
         self.residual = y - start
 
     def sweep(self) -> None:
@@ -468,13 +469,11 @@ class _State:
             self._touch()
         precision = self._draw_noise() if self.model.solver == "mcmc" else 1.0
         self._intercept(precision)
-        center, strength = self._prior(self.linear, self.fields, self.model.linear_regularization)
+        strength = self._prior(self.linear, self.fields, self.model.linear_regularization)
         noise = self._noise(len(self.linear))
-        _sweep_linear(
-            *self.linear_part, self.weight, self.residual, self.linear, center, strength, precision, noise
-        )
+        _sweep_linear(*self.linear_part, self.weight, self.residual, self.linear, strength, precision, noise)
         for vector in self.factors:
-            center, strength = self._prior(vector, self.factor_fields, self.model.regularization)
+            strength = self._prior(vector, self.factor_fields, self.model.regularization)
             sums = self.columns @ vector
             noise = self._noise(len(vector))
             _sweep_factor(
@@ -483,7 +482,6 @@ class _State:
                 self.residual,
                 sums,
                 vector,
-                center,
                 strength,
                 precision,
                 noise,
@@ -518,18 +516,12 @@ class _State:
         return precision
 
     def _prior(self, theta, fields, regularization: float):
-        """Mean and precision of the normal prior of each entry of `theta`."""
+        """Precision of the normal prior of each entry of `theta`."""
         if self.model.solver == "als":
-            return np.zeros(len(theta)), np.full(len(theta), float(regularization))
-        # The normal-gamma posterior of each field's mean and precision, drawn jointly.
+            return np.full(len(theta), float(regularization))
         count = np.bincount(fields, minlength=self.n_fields)
-        mean = np.bincount(fields, theta, self.n_fields) / np.maximum(count, 1)
-        spread = np.bincount(fields, (theta - mean[fields]) ** 2, self.n_fields)
-        weight = count + _MEAN_WEIGHT
-        rate = _RATE + spread + _MEAN_WEIGHT * count / weight * mean**2
-        precision = self.rng.gamma((_SHAPE + count) / 2, 2 / rate)
-        center = self.rng.normal(count / weight * mean, 1 / np.sqrt(weight * precision))
-        return center[fields], precision[fields]
+        squares = np.bincount(fields, theta**2, self.n_fields)
+        return self.rng.gamma((_SHAPE + count) / 2, 2 / (_RATE + squares))[fields]
 
     def _noise(self, n: int) -> np.ndarray:
         return self.rng.standard_normal(n) if self.model.solver == "mcmc" else np.zeros(n)
@@ -652,7 +644,7 @@ def _sum(a):
 
 
 @numba.njit(cache=True, nogil=True)
-def _sweep_linear(start, rows, values, weight, residual, theta, center, strength, precision, noise):
+def _sweep_linear(start, rows, values, weight, residual, theta, strength, precision, noise):
     """New values of all linear weights, one after the other; the residuals follow."""
     for column in range(len(theta)):
         old = theta[column]
@@ -665,15 +657,14 @@ def _sweep_linear(start, rows, values, weight, residual, theta, center, strength
         total = precision * curvature + strength[column]
         if total <= 0.0:
             continue  # nothing in the data or the prior speaks about this weight
-        new = (precision * (pull + curvature * old) + strength[column] * center[column]) / total
-        new += noise[column] / np.sqrt(total)
+        new = precision * (pull + curvature * old) / total + noise[column] / np.sqrt(total)
         theta[column] = new
         for entry in range(start[column], start[column + 1]):
             residual[rows[entry]] -= values[entry] * (new - old)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sweep_factor(start, rows, values, weight, residual, sums, theta, center, strength, precision, noise):
+def _sweep_factor(start, rows, values, weight, residual, sums, theta, strength, precision, noise):
     """New values of one factor of all columns; `sums` are the q of that factor, and follow too."""
     for column in range(len(theta)):
         old = theta[column]
@@ -687,8 +678,7 @@ def _sweep_factor(start, rows, values, weight, residual, sums, theta, center, st
         total = precision * curvature + strength[column]
         if total <= 0.0:
             continue
-        new = (precision * (pull + curvature * old) + strength[column] * center[column]) / total
-        new += noise[column] / np.sqrt(total)
+        new = precision * (pull + curvature * old) / total + noise[column] / np.sqrt(total)
         theta[column] = new
         for entry in range(start[column], start[column + 1]):
             row, x = rows[entry], values[entry]
