@@ -288,7 +288,7 @@ class _Side:
         offset, design, cross, moments, spread = other.as_regressors()
         fit = np.zeros(len(self.counts))
         kernel(
-            self.pointers, self.columns, self.values - mean, offset, design, cross, moments, spread,
+            len(fit), self.pointers, self.columns, self.values - mean, offset, design, cross, moments, spread,
             self.ridge, self.weight, self.noise, self.solution, self.covariance, self.log_determinant, fit,
         )
         return float(fit.sum() + self.noise * self.log_determinant.sum())
@@ -349,112 +349,120 @@ def _second_moments(design, covariance, first, moments):
                 p += 1
 
 
-def _solve_rows_python(
-    pointers, columns, values, offset, design, cross, moments, spread,
+@numba.njit(cache=True)
+def _solve_row(
+    row, pointers, columns, values, offset, design, cross, moments, spread,
     ridge, weight, noise, solution, covariance, log_determinant, fit,
 ):
-    """Ridge solution of each row, in place: every row by itself, its sums in one fixed order.
+    """Ridge solution of one row, in place, its sums in one fixed order.
 
     Inner loops run along rows of the upper triangle and add element by element, so that they vectorise
     without a sum being reordered: the same bits come out with any number of threads.
     """
+    first, last = pointers[row], pointers[row + 1]
+    if first == last:
+        return
     width = design.shape[1]
     n_triangle = width * (width + 1) // 2
-    for row in numba.prange(len(pointers) - 1):
-        first, last = pointers[row], pointers[row + 1]
-        if first == last:
-            continue
-        a = np.zeros((width, width))
-        b = np.zeros(width)
-        squares = 0.0
-        if noise > 0:
-            packed = np.zeros(n_triangle)
-            for t in range(first, last):
-                o = columns[t]
-                y = values[t] - offset[o]
-                squares += y * y + spread[o]
-                for j in range(width):
-                    b[j] += y * design[o, j] - cross[o, j]
-                for p in range(n_triangle):
-                    packed[p] += moments[o, p]
-            p = 0
+    a = np.zeros((width, width))
+    b = np.zeros(width)
+    squares = 0.0
+    if noise > 0:
+        packed = np.zeros(n_triangle)
+        for t in range(first, last):
+            o = columns[t]
+            y = values[t] - offset[o]
+            squares += y * y + spread[o]
             for j in range(width):
+                b[j] += y * design[o, j] - cross[o, j]
+            for p in range(n_triangle):
+                packed[p] += moments[o, p]
+        p = 0
+        for j in range(width):
+            for k in range(j, width):
+                a[j, k] = packed[p]
+                p += 1
+    else:
+        for t in range(first, last):
+            o = columns[t]
+            y = values[t] - offset[o]
+            squares += y * y
+            for j in range(width):
+                z = design[o, j]
+                b[j] += y * z
                 for k in range(j, width):
-                    a[j, k] = packed[p]
-                    p += 1
+                    a[j, k] += z * design[o, k]
+    for j in range(width):
+        a[j, j] += weight[row] * ridge[j]
+
+    # Cholesky: a becomes R with RᵀR = A. Where the equations leave a coordinate open, it is set to 0.
+    x = b.copy()
+    inverse = np.zeros(width)
+    pivot = np.empty(width)
+    for j in range(width):
+        pivot[j] = a[j, j] * _PIVOT_TOLERANCE
+    logarithms = 0.0
+    for j in range(width):
+        if a[j, j] > pivot[j]:
+            root = np.sqrt(a[j, j])
+            inverse[j] = 1.0 / root
+            logarithms += 2.0 * np.log(root)
+            a[j, j] = root
+            for k in range(j + 1, width):
+                a[j, k] *= inverse[j]
         else:
-            for t in range(first, last):
-                o = columns[t]
-                y = values[t] - offset[o]
-                squares += y * y
-                for j in range(width):
-                    z = design[o, j]
-                    b[j] += y * z
-                    for k in range(j, width):
-                        a[j, k] += z * design[o, k]
+            a[j, j:] = 0.0
+        for i in range(j + 1, width):
+            r = a[j, i]
+            for k in range(i, width):
+                a[i, k] -= r * a[j, k]
+        x[j] *= inverse[j]
+        for k in range(j + 1, width):
+            x[k] -= a[j, k] * x[j]
+    for j in range(width - 1, -1, -1):
+        total = x[j]
+        for k in range(j + 1, width):
+            total -= a[j, k] * x[k]
+        x[j] = total * inverse[j]
+
+    explained = 0.0
+    for j in range(width):
+        solution[row, j] = x[j]
+        explained += b[j] * x[j]
+    fit[row] = squares - explained
+    log_determinant[row] = logarithms
+
+    if noise > 0:
+        # The inverse of A is XᵀX with X = R⁻ᵀ, lower triangular.
+        low = np.zeros((width, width))
+        inverted = np.zeros((width, width))
+        for i in range(width):
+            low[i, i] = 1.0
+            for q in range(i):
+                r = a[q, i]
+                for k in range(q + 1):
+                    low[i, k] -= r * low[q, k]
+            for k in range(i + 1):
+                low[i, k] *= inverse[i]
+            for j in range(i + 1):
+                r = low[i, j]
+                for k in range(j, i + 1):
+                    inverted[j, k] += r * low[i, k]
+        p = 0
         for j in range(width):
-            a[j, j] += weight[row] * ridge[j]
-
-        # Cholesky: a becomes R with RᵀR = A. Where the equations leave a coordinate open, it is set to 0.
-        x = b.copy()
-        inverse = np.zeros(width)
-        pivot = np.empty(width)
-        for j in range(width):
-            pivot[j] = a[j, j] * _PIVOT_TOLERANCE
-        logarithms = 0.0
-        for j in range(width):
-            if a[j, j] > pivot[j]:
-                root = np.sqrt(a[j, j])
-                inverse[j] = 1.0 / root
-                logarithms += 2.0 * np.log(root)
-                a[j, j] = root
-                for k in range(j + 1, width):
-                    a[j, k] *= inverse[j]
-            else:
-                a[j, j:] = 0.0
-            for i in range(j + 1, width):
-                r = a[j, i]
-                for k in range(i, width):
-                    a[i, k] -= r * a[j, k]
-            x[j] *= inverse[j]
-            for k in range(j + 1, width):
-                x[k] -= a[j, k] * x[j]
-        for j in range(width - 1, -1, -1):
-            total = x[j]
-            for k in range(j + 1, width):
-                total -= a[j, k] * x[k]
-            x[j] = total * inverse[j]
-
-        explained = 0.0
-        for j in range(width):
-            solution[row, j] = x[j]
-            explained += b[j] * x[j]
-        fit[row] = squares - explained
-        log_determinant[row] = logarithms
-
-        if noise > 0:
-            # The inverse of A is XᵀX with X = R⁻ᵀ, lower triangular.
-            low = np.zeros((width, width))
-            inverted = np.zeros((width, width))
-            for i in range(width):
-                low[i, i] = 1.0
-                for q in range(i):
-                    r = a[q, i]
-                    for k in range(q + 1):
-                        low[i, k] -= r * low[q, k]
-                for k in range(i + 1):
-                    low[i, k] *= inverse[i]
-                for j in range(i + 1):
-                    r = low[i, j]
-                    for k in range(j, i + 1):
-                        inverted[j, k] += r * low[i, k]
-            p = 0
-            for j in range(width):
-                for k in range(j, width):
-                    covariance[row, p] = noise * inverted[j, k]
-                    p += 1
+            for k in range(j, width):
+                covariance[row, p] = noise * inverted[j, k]
+                p += 1
 
 
-_solve_rows = numba.njit(_solve_rows_python, parallel=True, cache=True)
-# Without a thread pool, so that several Python threads may call it at once.
-_solve_rows_serial = numba.njit(_solve_rows_python, cache=True)
+@numba.njit(parallel=True, cache=True)
+def _solve_rows(n_rows, *arguments):
+    for row in numba.prange(n_rows):
+        _solve_row(row, *arguments)
+
+
+@numba.njit(cache=True)
+def _solve_rows_serial(n_rows, *arguments):
+    """Without a thread pool, so that several Python threads may call it at once."""
+    for row in range(n_rows):
+        _solve_row(row, *arguments)
