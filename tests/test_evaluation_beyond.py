@@ -117,6 +117,7 @@ class TestAgainstOtherLibraries:
 
 
 class TestCoverageAndGini:
+    @settings(deadline=None)
     @given(st.lists(st.integers(0, 50), min_size=1, max_size=20).filter(any))
     def test_gini_is_the_mean_difference_over_twice_the_mean(self, counts):
         array = np.array(counts, dtype=float)
@@ -140,7 +141,7 @@ class TestCoverageAndGini:
 
 
 class TestDiversity:
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(st.integers(0, 2**32 - 1))
     def test_bounds_and_order(self, seed):
         rng = np.random.default_rng(seed)
@@ -214,7 +215,7 @@ class TestPopularity:
 
 
 class TestSerendipity:
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.integers(1, LENGTH))
     def test_it_never_exceeds_precision_and_never_grows_with_what_is_expected(self, seed, k):
         rng = np.random.default_rng(seed)
@@ -276,7 +277,7 @@ def mmr_by_hand(items, scores, vectors, n, trade_off):
 
 
 class TestMMR:
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
     def test_it_follows_the_definition(self, seed, trade_off):
         rng = np.random.default_rng(seed)

@@ -115,6 +115,7 @@ class TestAgainstOtherLibraries:
 
 
 class TestProperties:
+    @settings(deadline=None)
     @given(cases())
     def test_every_metric_lies_between_0_and_1(self, case):
         recommended, relevant, k = case
@@ -124,6 +125,7 @@ class TestProperties:
             assert ((values >= 0) & (values <= 1 + 1e-12) | np.isnan(values)).all()
             assert (np.isnan(values) == (judged.n_relevant == 0)).all()
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1), st.randoms(use_true_random=False))
     def test_values_move_with_their_users(self, case, random):
         recommended, relevant, k = case
@@ -134,6 +136,7 @@ class TestProperties:
             after = metric(judge(recommended[order], [relevant[user] for user in order]), k)
             np.testing.assert_array_equal(after, before[order])
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1))
     def test_moving_a_hit_up_never_lowers_a_metric(self, case):
         recommended, relevant, k = case
@@ -147,6 +150,7 @@ class TestProperties:
                 assert (metric(after, k) >= metric(before, k) - 1e-12).all()
             assert (ndcg(after, recommended.shape[1])[up] > ndcg(before, recommended.shape[1])[up]).all()
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1))
     def test_the_best_list_reaches_1(self, case):
         _, relevant, k = case
@@ -156,6 +160,7 @@ class TestProperties:
             np.testing.assert_allclose(RANKING_METRICS[name](judged, k), 1, atol=1e-12, err_msg=name)
         np.testing.assert_allclose(precision(judged, k, "capped"), 1)
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1))
     def test_recall_and_hit_rate_never_fall_with_k(self, case):
         recommended, relevant, _ = case
@@ -164,12 +169,14 @@ class TestProperties:
             values = [metric(judged, k) for k in range(1, recommended.shape[1] + 1)]
             assert (np.diff(values, axis=0) >= 0).all()
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1))
     def test_names_of_items_do_not_matter(self, case):
         recommended, relevant, k = case
         named = judge(*([[f"film {i}" for i in row] for row in rows] for rows in (recommended, relevant)))
         np.testing.assert_array_equal(named.hits, judge(recommended, relevant).hits)
 
+    @settings(deadline=None)
     @given(cases(min_relevant=1), st.integers(1, 5))
     def test_equal_gains_are_binary(self, case, gain):
         recommended, relevant, k = case
@@ -177,7 +184,7 @@ class TestProperties:
         for form in ("linear", "exponential"):
             np.testing.assert_allclose(ndcg(graded, k, form), ndcg(graded, k), atol=1e-12)
 
-    @settings(max_examples=20)
+    @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 2**32 - 1))
     def test_many_relevant_items_are_found_as_few_are(self, seed):
         rng = np.random.default_rng(seed)

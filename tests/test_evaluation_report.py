@@ -41,6 +41,7 @@ def split():
 
 
 class TestRatings:
+    @settings(deadline=None)
     @given(st.lists(st.tuples(FLOATS, FLOATS), min_size=1))
     def test_errors_are_scikit_learns(self, pairs):
         actual, predicted = np.array(pairs).T
@@ -141,7 +142,7 @@ class TestPairedDifference:
         result = paired_difference(report, report)
         assert (result.difference, result.low, result.high, result.p_value) == (0, 0, 0, 1)
 
-    @settings(max_examples=20)
+    @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 2**32 - 1))
     def test_the_other_way_round_it_is_the_negative(self, seed):
         rng = np.random.default_rng(seed)

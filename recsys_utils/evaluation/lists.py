@@ -140,7 +140,9 @@ def _filled_places(items: np.ndarray, scores) -> np.ndarray:
 def _codes(*arrays: np.ndarray):
     """Raw ids as integers, in the shapes given; ids that are integers already stay as they are."""
     if all(array.dtype.kind in "iu" for array in arrays):
-        codes = [np.ascontiguousarray(array, dtype=np.int64) for array in arrays]
+        # Half the bytes, where the ids allow it, are half the traffic between memory and processor.
+        small = all(array.size == 0 or -(2**31) < array.min() <= array.max() < 2**31 for array in arrays)
+        codes = [np.ascontiguousarray(array, dtype=np.int32 if small else np.int64) for array in arrays]
     else:
         flat = pd.factorize(np.concatenate([array.ravel().astype(object) for array in arrays]))[0]
         ends = np.cumsum([array.size for array in arrays])[:-1]
@@ -328,19 +330,22 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
             "user, in the same order"
         )
     items, wanted = _codes(lists.items, relevant.items)
+    if (lists.lengths < items.shape[1]).any():
+        nobody = min(items.min(), wanted.min(initial=0)) - 1
+        items = np.where(lists.filled, items, nobody)
     rows = relevant.rows
     gains = np.empty(0) if relevant.gains is None else relevant.gains
     if items.nbytes > _CACHE_BYTES:
-        block = max(1, _BLOCK_BYTES // (8 * items.shape[1]))
+        block = max(1, _BLOCK_BYTES // items[0].nbytes)
         rows, wanted, gains = _by_block(rows, wanted, gains, len(items), block)
-    hits, gained, n_relevant = _mark(items, lists.lengths, rows, wanted, gains)
+    hits, gained, n_relevant = _mark(items, rows, wanted, gains)
     if relevant.gains is None:
         return Judged(hits, lists.lengths, n_relevant)
     return Judged(hits, lists.lengths, n_relevant, gained, _ideal_gains(relevant, items.shape[1]))
 
 
 @numba.njit(cache=True)
-def _mark(items, lengths, rows, wanted, gains):
+def _mark(items, rows, wanted, gains):
     """Look each wanted item up in its user's list: hits, their gains (if any), relevant items per user."""
     graded = len(gains) > 0
     hits = np.zeros(items.shape, dtype=np.bool_)
@@ -351,7 +356,7 @@ def _mark(items, lengths, rows, wanted, gains):
         n_relevant[row] += 1
         place = -1
         for i in range(items.shape[1]):  # to the end without a break: no branch to guess wrong
-            place = i if items[row, i] == item and i < lengths[row] else place
+            place = i if items[row, i] == item else place
         if place >= 0:
             hits[row, place] = True
             if graded:
