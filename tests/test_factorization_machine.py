@@ -247,6 +247,20 @@ def test_empty_rows_and_columns_without_entries():
         assert model.predict(sparse.csr_matrix((1, 3)))[0] == pytest.approx(model.intercept_.mean(), abs=1e-6)
 
 
+def test_a_missing_column_counts_as_a_typical_one():
+    """Users drawn around a common vector: for an unknown user the best guess is the films' mean rating."""
+    rng = np.random.default_rng(9)
+    users, items = rng.integers(0, 60, 6000), rng.integers(0, 20, 6000)
+    taste, worth = 1 + rng.normal(0, 0.3, 60), rng.normal(size=20)
+    X = np.zeros((6000, 80))
+    X[np.arange(6000), users] = X[np.arange(6000), 60 + items] = 1
+    y = 3 + taste[users] * worth[items] + rng.normal(0, 0.2, 6000)
+    model = FactorizationMachine(factors=2, iterations=120, burn_in=40, clip=False, rng=0)
+    model.fit(X, y, fields=np.repeat([0, 1], [60, 20]))
+    unknown = np.hstack([np.zeros((20, 60)), np.eye(20)])
+    assert np.abs(model.predict(unknown) - 3 - worth).max() < 0.25
+
+
 def test_clip_keeps_predictions_in_range():
     model = FactorizationMachine(solver="als", linear_fields=(0,), linear_regularization=0.0, iterations=200)
     X = np.array([[1.0], [2.0], [3.0]])
@@ -272,6 +286,7 @@ X_SMALL = np.array([[1.0, 0.0], [0.0, 1.0]])
         ({"solver": "als", "regularization": -1.0}, X_SMALL, [1, 2], {}, "regularization"),
         ({"solver": "als", "regularization": np.nan}, X_SMALL, [1, 2], {}, "regularization"),
         ({"init_scale": np.inf}, X_SMALL, [1, 2], {}, "init_scale"),
+        ({"init_scale": 0}, X_SMALL, [1, 2], {}, "init_scale"),
         ({"rng": -3}, X_SMALL, [1, 2], {}, "rng"),
         ({"linear_fields": (4,)}, X_SMALL, [1, 2], {}, "linear_fields"),
         ({"noise_field": 4}, X_SMALL, [1, 2], {}, "noise_field"),

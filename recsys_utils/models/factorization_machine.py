@@ -203,7 +203,7 @@ class FactorizationMachine:
 
     Examples
     --------
-    The label is the product of two features that are never both in a linear model's reach.
+    The label is the product of two features, out of reach for every linear model.
 
     >>> X = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
     >>> model = FactorizationMachine(factors=1, solver="als", regularization=1e-9, iterations=20)
@@ -400,7 +400,7 @@ class FactorizationMachine:
             )
         check_int("iterations", self.iterations)
         check_int("patience", self.patience)
-        check_float("init_scale", self.init_scale, 0)
+        check_float("init_scale", self.init_scale, 0, exclusive=True)  # turns never leave a start at zero
         if self.solver == "mcmc":
             check_int("burn_in", self.burn_in, 0)
             if self.burn_in >= self.iterations:
