@@ -39,15 +39,17 @@ class Encoded:
     Subclasses implement `_fit(design, y)` and `_predict(design)`.
     """
 
-    def __init__(self, data, blocks, *, windows=False, crosses=(), **settings):
-        self.data, self.blocks, self.windows, self.crosses = data, blocks, windows, crosses
-        self.settings = settings
+    def __init__(self, data, blocks, *, windows=False, crosses=(), period="month", **settings):
+        self.data, self.blocks = data, blocks
+        self.windows, self.crosses = windows, crosses
+        self.settings, self.period = settings, period
         self.times = data.ratings.set_index(["userId", "movieId"])["timestamp"]
 
     def fit(self, interactions: Interactions):
         """Encode the training ratings and learn from them."""
         ratings = interactions.to_frame()
-        self.features = RatingFeatures(self.blocks).fit(ratings, self.data.movies, self.data.users)
+        encoding = RatingFeatures(self.blocks, date_period=self.period)
+        self.features = encoding.fit(ratings, self.data.movies, self.data.users)
         design = self.features.transform(ratings)
         self.extra = [CrossedFields(*pair).fit(design) for pair in self.crosses]
         self.time_windows = RatingWindows().fit(ratings) if self.windows else None
@@ -185,6 +187,7 @@ def p2_methods() -> list[Method]:
         ours("FM: user, film", ("user", "item"), **short),
         ours("FM: + age, gender, occupation", ("user", "item", *PEOPLE), **short),
         ours("FM: + genres, years, date", (*ALL, *PEOPLE), **short),
+        ours("FM: the same, date by day", (*ALL, *PEOPLE), period="day", **short),
         ours("FM: + windows of time, longer (best recipe)", (*ALL, *PEOPLE), windows=True, **long),
     ]
 
