@@ -26,7 +26,7 @@ from recsys_utils.split import stratified_holdout
 
 RESULTS = Path(__file__).parent / "results" / "ranking.md"
 N_ALS = 30  # random settings of iALS
-N_STARTS = 3  # factorizations from different starts that a blend averages
+N_BLENDED = 6  # the best settings of iALS that a blend averages, each from a start of its own
 
 
 def ndcg(model, split) -> float:
@@ -71,38 +71,39 @@ def grid(model, **choices) -> list:
     return [(model, {name: choices[name][i] for name, i in zip(names, pick, strict=True)}) for pick in picks]
 
 
-def search(candidates, validation) -> tuple[type, dict, float]:
-    """The settings with the highest mean nDCG@10 over the validation splits."""
-    best = (None, None, -np.inf)
-    for model, settings in tqdm(candidates, leave=False):
-        value = np.mean([ndcg(model(**settings), split) for split in validation])
-        if value > best[2]:
-            best = (model, settings, value)
-    return best
+def search(candidates, validation) -> list[tuple[float, type, dict]]:
+    """The candidates with their mean nDCG@10 over the validation splits, best first."""
+    values = [
+        float(np.mean([ndcg(model(**settings), split) for split in validation]))
+        for model, settings in tqdm(candidates, leave=False)
+    ]
+    order = np.argsort(-np.array(values), kind="stable")
+    return [(values[i], *candidates[i]) for i in order]
 
 
 def study(title, data, split, validate, seeds, spaces, published=()) -> list[str]:
     """Search, then test on all seeds; returns lines of Markdown."""
     splits = [split(data, seed) for seed in seeds]
     validation = validate(splits[0].train)
-    rows, kept = [], {}
+    rows, kept, found = [], {}, {}
     for name, candidates in spaces.items():
-        model, settings, value = search(candidates, validation)
+        found[name] = search(candidates, validation)
+        value, model, settings = found[name][0]
         kept[name] = (model, settings)
         rows.append({"model": name, "tried": len(candidates), "validation": value})
 
     def parts():
-        (ease, ease_settings), (als, als_settings) = kept["EASE"], kept["iALS"]
-        return [ease(**ease_settings)] + [als(**als_settings, rng=seed) for seed in range(N_STARTS)]
+        (ease, ease_settings), several = kept["EASE"], found["iALS"][:N_BLENDED]
+        return [ease(**ease_settings)] + [als(**settings, rng=seed) for seed, (_, als, settings) in enumerate(several)]
 
     def blend(models, weight):
-        return Blend(models=models, weights=[1.0] + [weight / N_STARTS] * N_STARTS)
+        return Blend(models=models, weights=[1.0] + [weight / N_BLENDED] * N_BLENDED)
 
     fitted = [[Fitted(model=model) for model in parts()] for _ in validation]
     weights = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
     runs = [np.mean([ndcg(blend(f, w), v) for f, v in zip(fitted, validation, strict=True)]) for w in weights]
     weight = weights[int(np.argmax(runs))]
-    name = f"blend of EASE and {N_STARTS} iALS"
+    name = f"blend of EASE and the {N_BLENDED} best iALS"
     rows.append({"model": name, "tried": len(weights), "validation": max(runs)})
     kept[name] = (lambda: blend(parts(), weight), {})
 
