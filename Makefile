@@ -24,7 +24,7 @@ book: $(VENV)/.book  ## build the static site from stored outputs into _build/ht
 
 test: $(VENV)/.run  ## test the package, check every notebook, test the site in a browser
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python tests/check_notebooks.py
 
 package: $(VENV)/.run  ## test the package alone, for example make PYTHON=python3.13 VENV=.venv313 package
