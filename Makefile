@@ -33,7 +33,7 @@ package: $(VENV)/.run  ## test the package alone, for example make PYTHON=python
 lab: $(VENV)/.run  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-execute: $(VENV)/.run  ## run text sources into notebooks, all or CH="03-svd ..."
+execute: $(VENV)/.run  ## run text sources into notebooks, all or CH="svd ..."
 	$(BIN)/python book/execute.py $(CH)
 
 bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/results, or B="ranking ..."

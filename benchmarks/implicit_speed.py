@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys_utils._topn import top_n_products
+from recsys_utils.topn import top_n_products
 from recsys_utils.models import ImplicitALS
 from recsys_utils.models.implicit_als import _objective, _Side
 

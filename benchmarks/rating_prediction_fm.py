@@ -21,7 +21,7 @@ from benchmarks.rating_prediction import RESULTS, Method, as_markdown, five_fold
 from recsys_utils import Interactions, load_movielens
 from recsys_utils.features import CrossedFields, DesignMatrix, RatingFeatures, RatingWindows
 from recsys_utils.models import FactorizationMachine
-from recsys_utils.xlearn_runner import fit_predict
+from recsys_utils.xlearn import fit_predict
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # myFM 0.4 asks pkg_resources for its own version

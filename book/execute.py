@@ -1,7 +1,7 @@
 """Run text sources of chapters into their notebooks, outputs stored.
 
     python book/execute.py              every chapter
-    python book/execute.py 03-svd ...   the named ones
+    python book/execute.py svd ...   the named ones
 
 A chapter that fails leaves its stored notebook as it was.
 """

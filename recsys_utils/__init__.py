@@ -1,7 +1,7 @@
 """Helpers of the book *Factor by Factor*: recommender systems by factorization.
 
 Data flows one way through the modules: ``datasets``, ``interactions``, ``split``,
-``models`` and ``evaluation``; ``plotting`` and ``narrate`` serve the notebooks.
+``models`` and ``evaluation``; ``book`` serves the pages alone.
 """
 from .datasets import load_lastfm, load_movielens
 from .interactions import Interactions

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ._check import check_choice, check_finite, check_same_length
+from .check import check_choice, check_finite, check_same_length
 from .errors import InvalidInput, UnknownIdError
 
 _DUPLICATES = ("error", "sum", "mean", "last")

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.model_selection import KFold, train_test_split
 
-from ._check import check_choice, check_float, check_int, check_rng
+from .check import check_choice, check_float, check_int, check_rng
 from .errors import InvalidInput
 from .interactions import Interactions
 

@@ -215,7 +215,7 @@ def test_tables_have_captions(chapter):
         if "text/html" in output.get("data", {})
     ]
     bare = [text for text in shown if "<table" in text and "<caption>" not in text]
-    assert bare == [], "show tables by recsys_utils.narrate.table"
+    assert bare == [], "show tables by recsys_utils.book.table"
     captions = [caption for text in shown for caption in re.findall(r"<caption>(.*?)</caption>", text)]
     assert len(set(captions)) == len(captions), "every table of a page has a caption of its own"
 
@@ -237,7 +237,7 @@ def test_tables_have_captions(chapter):
         ("```python\nx = 0.5\n```", []),
         ("```{note}\nA measured 0.5.\n```", ["0.5"]),
         ("[0.5](a.md#0.6)", ["0.5"]),
-        ("ml-100k and [](03-svd.ipynb), 2.5-fold", []),
+        ("ml-100k and [](svd.ipynb), 2.5-fold", []),
     ],
 )
 def test_rule_for_typed_figures(text, found):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from recsys_utils import narrate
+from recsys_utils.book import narrate
 from recsys_utils.errors import InvalidInput, UnknownIdError
 
 MOVIES = pd.DataFrame(

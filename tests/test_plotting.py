@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from recsys_utils import plotting  # noqa: E402
+from recsys_utils.book import plotting  # noqa: E402
 from recsys_utils.errors import InvalidInput  # noqa: E402
 
 

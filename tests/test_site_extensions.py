@@ -40,14 +40,14 @@ def notebook(**metadata):
 
 
 def test_status_reads_what_execution_stored(tmp_path):
-    path = tmp_path / "03-svd.ipynb"
+    path = tmp_path / "svd.ipynb"
     stored = {"seconds": 12.3, "executed": "2026-11-23", "data": ["ml-100k"], "versions": {"numpy": "2.4"}}
     path.write_text(notebook(recsys_utils=stored))
     assert notebook_lists.read_status(path) == {"title": "3 · SVD", "cells": 2, "unexecuted": 1, **stored}
 
 
 def test_status_of_a_notebook_that_stored_nothing(tmp_path):
-    path = tmp_path / "03-svd.ipynb"
+    path = tmp_path / "svd.ipynb"
     path.write_text(notebook())
     status = notebook_lists.read_status(path)
     assert (status["seconds"], status["executed"], status["data"]) == (None, None, [])

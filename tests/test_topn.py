@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from recsys_utils import _topn
-from recsys_utils._topn import top_n, top_n_products
+from recsys_utils.topn import top_n, top_n_products
 
 
 def by_sorting(scores, n):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys_utils import xlearn_runner
+from recsys_utils.xlearn import runner as xlearn_runner
 from recsys_utils.errors import InvalidInput, MissingDependency
 from recsys_utils.features import DesignMatrix
-from recsys_utils.xlearn_runner import XLearnCrashed, fit_predict
+from recsys_utils.xlearn import XLearnCrashed, fit_predict
 
 N_USERS, N_ITEMS = 20, 30
 needs_xlearn = pytest.mark.skipif(find_spec("xlearn") is None, reason="xLearn is not installed")
@@ -113,9 +113,9 @@ def test_runs_without_a_user_name(data, scratch, monkeypatch):
 def test_without_the_user_name_the_child_dies_and_the_caller_does_not(data, scratch, monkeypatch):
     # The same run with $USER taken away inside the child: what the runner protects from.
     child = scratch.parent / "child.py"
-    source = Path(xlearn_runner._xlearn_child.__file__).read_text(encoding="utf-8")
+    source = Path(xlearn_runner.script.__file__).read_text(encoding="utf-8")
     child.write_text("import os\nos.environ.pop('USER')\nos.unsetenv('USER')\n" + source)
-    monkeypatch.setattr(xlearn_runner._xlearn_child, "__file__", str(child))
+    monkeypatch.setattr(xlearn_runner.script, "__file__", str(child))
     train, labels, test, _ = data
     with pytest.raises(XLearnCrashed, match="SIGABRT") as error:
         fit_predict(train, labels, test)

@@ -1,6 +1,6 @@
 """Show figures of notebooks at the size at which they were drawn.
 
-Notebooks store images with two pixels a point (`recsys_utils.plotting.use_book_style`); a page that shows one
+Notebooks store images with two pixels a point (`recsys_utils.book.use_book_style`); a page that shows one
 pixel for one CSS pixel makes them, and the text in them, twice as large.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .._check import check_choice
+from ..check import check_choice
 from ..errors import CorruptArchive, InvalidInput
 from .readers import read_csv_layout, read_lastfm, read_ml_1m, read_ml_100k
 from .registry import SOURCES

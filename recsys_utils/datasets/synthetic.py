@@ -25,7 +25,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from .._check import check_choice, check_int, check_rng
+from ..check import check_choice, check_int, check_rng
 from ..errors import UnknownIdError
 from .readers import ML_1M_OCCUPATIONS, ML_100K_GENRES
 from .selection import Choice, allocate, draw_interactions, first_meetings

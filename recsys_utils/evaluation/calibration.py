@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_finite, check_float
+from ..check import check_finite, check_float
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .lists import as_lists, rows_of_items

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_finite
+from ..check import check_finite
 from ..errors import InvalidInput
 from .lists import as_lists, rows_of_items
 

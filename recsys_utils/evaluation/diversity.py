@@ -6,7 +6,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import gammaln
 
-from .._check import check_finite
+from ..check import check_finite
 from ..errors import InvalidInput, UnknownIdError
 from .lists import as_lists, rows_of_items
 

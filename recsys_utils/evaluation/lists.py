@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from .._check import check_float, check_int, check_same_length
+from ..check import check_float, check_int, check_same_length
 from ..errors import InvalidInput, UnknownIdError
 from ..interactions import Interactions
 

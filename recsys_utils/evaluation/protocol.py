@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-from .._check import check_choice, check_finite, check_int
+from ..check import check_choice, check_finite, check_int
 from ..errors import InvalidInput
 from ..split import Split
 from .lists import Relevant, judge

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_choice
+from ..check import check_choice
 from ..errors import InvalidInput
 from .lists import Judged
 

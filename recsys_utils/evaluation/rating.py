@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_finite, check_same_length
+from ..check import check_finite, check_same_length
 from ..errors import InvalidInput
 
 

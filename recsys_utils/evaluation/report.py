@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from .._check import check_choice, check_float, check_int, check_rng
+from ..check import check_choice, check_float, check_int, check_rng
 from ..errors import InvalidInput
 
 _BLOCK = 4_000_000  # cells of one block of resampling weights

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_float, check_int
+from ..check import check_float, check_int
 from ..errors import InvalidInput
 from .diversity import unit_vectors
 from .lists import Lists, as_lists, rows_of_items

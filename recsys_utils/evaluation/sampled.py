@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from .._check import check_choice, check_int, check_rng
+from ..check import check_choice, check_int, check_rng
 from ..errors import InvalidInput
 from ..split import Split
 from .lists import Judged

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .._check import check_choice, check_finite, check_int
+from ..check import check_choice, check_finite, check_int
 from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions, _seconds
 

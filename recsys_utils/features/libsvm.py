@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from .._check import check_finite, check_int, check_same_length
+from ..check import check_finite, check_int, check_same_length
 from ..errors import InvalidInput
 from .encoding import DesignMatrix
 

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from .._check import check_int, check_same_length
-from .._topn import top_n, top_n_products
+from ..check import check_int, check_same_length
+from ..topn import top_n, top_n_products
 from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions
 

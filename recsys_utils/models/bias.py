@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._check import check_float, check_int
+from ..check import check_float, check_int
 from ..interactions import Interactions
 from .base import Recommender
 

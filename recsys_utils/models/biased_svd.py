@@ -4,7 +4,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .._check import check_float, check_int, check_rng
+from ..check import check_float, check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .base import Recommender

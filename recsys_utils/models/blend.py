@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._check import check_finite, check_same_length
+from ..check import check_finite, check_same_length
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .base import Recommender

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .._check import check_float, check_int, check_rng
+from ..check import check_float, check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from ._weights import weighted_matrix
+from .weighting import weighted_matrix
 from .base import Recommender
 
 _INIT_SCALE = 0.1

@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from .._check import check_choice, check_float
+from ..check import check_choice, check_float
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from ._weights import VALUES, weighted_matrix
+from .weighting import VALUES, weighted_matrix
 from .base import Recommender
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import numba
 import numpy as np
 
-from .._check import check_finite, check_float, check_int, check_rng, check_same_length
-from .._topn import top_n
+from ..check import check_finite, check_float, check_int, check_rng, check_same_length
+from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .base import Recommender

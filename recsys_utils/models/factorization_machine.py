@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from .._check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
+from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
 from ..errors import InvalidInput, NotFittedError
 
 TASKS = ("regression", "classification")

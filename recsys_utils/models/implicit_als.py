@@ -6,11 +6,11 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from .._check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
-from .._topn import top_n
+from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
+from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from ._weights import VALUES, transformed, weighted_matrix
+from .weighting import VALUES, transformed, weighted_matrix
 from .base import Recommender
 
 _INIT_SCALE = 0.1

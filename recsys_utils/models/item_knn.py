@@ -4,8 +4,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from .._check import check_choice, check_float, check_int
-from .._topn import top_n
+from ..check import check_choice, check_float, check_int
+from ..topn import top_n
 from ..interactions import Interactions
 from .base import Recommender
 

@@ -5,7 +5,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from .._check import check_choice, check_int
+from ..check import check_choice, check_int
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .base import Recommender

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from . import _xlearn_child
-from ._check import check_choice, check_finite, check_float, check_int, check_same_length
-from .errors import InvalidInput, MissingDependency, RecsysError
-from .features import DesignMatrix, write_libffm, write_libsvm
+from . import child as script
+from ..check import check_choice, check_finite, check_float, check_int, check_same_length
+from ..errors import InvalidInput, MissingDependency, RecsysError
+from ..features import DesignMatrix, write_libffm, write_libsvm
 
 _METRICS = {
     "reg": ("rmse", "mae", "mape", "rmsd"),
@@ -274,7 +274,7 @@ def _readable(design, trained: np.ndarray):
 def _run(folder: Path, n_rows: int, timeout: float | None) -> XLearnResult:
     # Without $USER xLearn ends the process (a null pointer made into a string).
     environment = os.environ | {"USER": os.environ.get("USER") or "reader"}
-    command = [sys.executable, "-P", "-X", "faulthandler", _xlearn_child.__file__]
+    command = [sys.executable, "-P", "-X", "faulthandler", script.__file__]
     try:
         child = subprocess.run(
             command,
@@ -292,7 +292,7 @@ def _run(folder: Path, n_rows: int, timeout: float | None) -> XLearnResult:
             f"\n{_tail(log)}", None, log
         ) from None
     log = _clean(child.stdout)
-    if child.returncode == _xlearn_child.NOT_IMPORTABLE:
+    if child.returncode == script.NOT_IMPORTABLE:
         raise MissingDependency(
             f"xLearn cannot be imported ({log.strip().splitlines()[-1]}). It is built from source: install "
             "make and a C++ compiler (on Debian: apt-get install make g++), then pip install 'cmake<4' "

@@ -1,6 +1,6 @@
 """The process in which xLearn runs. It imports nothing of this package, so that it starts at once.
 
-Run by `recsys_utils.xlearn_runner` in a folder that holds the data files and ``job.json``.
+Run by `recsys_utils.xlearn` in a folder that holds the data files and ``job.json``.
 """
 import json
 import sys
