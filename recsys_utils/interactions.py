@@ -111,7 +111,7 @@ class Interactions:
                 f"value column {value!r} holds {int((values < 0).sum())} negative values, the first "
                 f"({values[row]:g}) in row {row}: ratings and counts are not negative; shift or drop them"
             )
-        times = None if time is None else _seconds(time, frame[time])
+        times = None if time is None else seconds(time, frame[time])
         users, user_rows = _index("user", frame[user], user_ids)
         items, item_rows = _index("item", frame[item], item_ids)
 
@@ -244,7 +244,14 @@ class Interactions:
         return frame
 
 
-def _seconds(name: str, column: pd.Series) -> np.ndarray:
+def seconds(name: str, column: pd.Series) -> np.ndarray:
+    """Times of a column as int64 seconds since 1970-01-01 UTC; `name` is what an error calls the column.
+
+    Raises
+    ------
+    InvalidInput
+        For missing times and for what is no time.
+    """
     if column.isna().any():
         raise InvalidInput(f"time column {name!r} has {int(column.isna().sum())} missing values: drop or fill them")
     if isinstance(column.dtype, pd.DatetimeTZDtype):

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from ..check import check_choice, check_finite, check_int
 from ..errors import InvalidInput, NotFittedError
-from ..interactions import Interactions, _seconds
+from ..interactions import Interactions, seconds as _seconds
 
 _SECONDS_A_DAY = 86_400
 _MAX_SESSIONS = 2**34  # more than the minutes in the years 0 to 9999, half of it before 1970

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from ..check import check_choice, check_int
 from ..errors import InvalidInput, NotFittedError
-from ..interactions import _seconds
+from ..interactions import seconds as _seconds
 from .encoding import DesignMatrix
 
 
