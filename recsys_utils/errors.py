@@ -12,6 +12,10 @@ class InvalidInput(RecsysError, ValueError):
     """An argument holds a value that the function cannot work with."""
 
 
+class Diverged(InvalidInput):
+    """A fit overflowed, or a model's numbers are no longer finite: its settings do not go with the data."""
+
+
 class UnknownIdError(RecsysError, KeyError):
     """A user or item id that the data or the model has never seen."""
 
