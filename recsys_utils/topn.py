@@ -1,22 +1,24 @@
-"""Exact top-N: selection from dense blocks of scores, and from products of vectors.
+"""Exact top-N: selection from dense scores, and search for the largest products of vectors.
 
-Equal scores always come in order of position, so a result does not depend on the size of a batch.
+Equal scores come in order of position. Where a row has fewer than n scores above −inf, its list ends with position
+−1 and value −inf. NaN never ranks.
 """
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-# Scores of this many users and items are held at once: they stay in a core's cache until they are read.
-_USERS, _ITEMS = 256, 512
+from .compiled import compiled, one_blas_thread, thread_count
+
+# Scores of this many queries and items are held at once: they stay in a core's cache until they are read.
+_QUERIES, _ITEMS = 256, 512
+# Up to this many queries are answered one by one; a matrix product needs more of them to pay.
+_FEW = 8
 # Scores are first compared with the n-th best so far this many at a time.
 _STRIDE = 64
 # Below this many multiplications threads cost more than they save.
 _WORTH_THREADS = 5e7
-_NOWHERE = np.iinfo(np.int64).max
 
 
 def top_n(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,15 +26,14 @@ def top_n(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    scores : ndarray, shape (n_rows, n_columns)
-        −inf ranks last; NaN never ranks.
+    scores : ndarray of float, shape (n_rows, n_columns)
     n : int
         At most ``n_columns``.
 
     Returns
     -------
     positions : ndarray of int64, shape (n_rows, n)
-        A value of −inf may have a position that means nothing.
+        −1 where no score above −inf is left.
     values : ndarray, shape (n_rows, n)
 
     Examples
@@ -40,112 +41,138 @@ def top_n(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     >>> top_n(np.array([[0.1, 0.7, 0.4, 0.7]]), 3)[0].tolist()
     [[1, 3, 2]]
     """
+    scores = _native(scores)
     values, found = _empty_heaps(len(scores), n, scores.dtype)
-    _scan(np.ascontiguousarray(scores), scores.shape[1], np.arange(scores.shape[1]), values, found)
+    nothing, width = np.zeros(len(scores) + 1, np.int64), scores.shape[1]
+    _select(scores, width, np.arange(width), np.arange(len(scores)), nothing, nothing, values, found)
     _sort(values, found)
     return found, values
 
 
 def top_n_products(
-    users: np.ndarray, items: np.ndarray, n: int, seen_pointers=None, seen_items=None
+    queries: np.ndarray, items: np.ndarray, n: int, seen_pointers=None, seen_items=None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and values of the `n` largest dot products of each user's vector with the items' vectors.
+    """The search of :class:`SortedVectors` for vectors that are searched only once."""
+    return SortedVectors(items).search(queries, n, seen_pointers, seen_items)
 
-    The products are computed and read block by block in cache, never all held at once. Items are taken in
-    order of falling length: by the inequality of Cauchy and Schwarz a block whose items are too short to
-    reach the n-th best of any user at hand need not be multiplied, nor any after it.
+
+class SortedVectors:
+    """Vectors in order of falling length, for exact searches of the largest dot products.
+
+    By the inequality of Cauchy and Schwarz no product with y exceeds the length of the query times that of y. So a
+    search reads the vectors in this order, and ends at the first that is too short to reach the n-th best so far.
 
     Parameters
     ----------
-    users, items : ndarray, shapes (n_users, f) and (n_items, f)
-        Of one floating type.
-    n : int
-        At most ``n_items``.
-    seen_pointers, seen_items : ndarray, optional
-        Items to leave out, as ``indptr`` and ``indices`` of a CSR matrix with a row per user. Where fewer
-        than `n` items are left, the last values are −inf and their positions mean nothing.
-
-    Returns
-    -------
-    positions : ndarray of int64, shape (n_users, n)
-    values : ndarray, shape (n_users, n)
+    vectors : ndarray of float32 or float64, shape (n_vectors, f)
     """
-    item_lengths, user_lengths = _lengths(items), _lengths(users)
-    order = np.argsort(-item_lengths, kind="stable")
-    reach, items = item_lengths[order], np.ascontiguousarray(items[order])
-    values, found = _empty_heaps(len(users), n, items.dtype)
-    if seen_pointers is not None:
-        place = np.empty(len(items), dtype=np.int64)
-        place[order] = np.arange(len(items))
 
-    def work(rows: np.ndarray) -> None:
-        block, heap, positions = users[rows], values[rows], found[rows]
-        scores = np.empty((len(rows), min(_ITEMS, len(items))), dtype=items.dtype)
-        if seen_pointers is not None:
-            seen, cursor, stop = _places(rows, seen_pointers, seen_items, place)
-        for first in range(0, len(items), _ITEMS):
-            if (user_lengths[rows] * reach[first] < heap[:, 0]).all():
-                break
-            width = min(_ITEMS, len(items) - first)
-            np.matmul(block, items[first : first + width].T, out=scores[:, :width])
-            if seen_pointers is not None:
-                _mask(scores, first, first + width, seen, cursor, stop)
-            _scan(scores, width, order[first : first + width], heap, positions)
-        _sort(heap, positions)
-        values[rows], found[rows] = heap, positions
+    def __init__(self, vectors: np.ndarray):
+        vectors = _native(vectors)
+        lengths = _lengths(vectors)
+        self.order = np.argsort(-lengths, kind="stable")
+        self.lengths, self.vectors = lengths[self.order], vectors[self.order]
 
-    # A user without a vector has no score to beat, and would keep a whole block from stopping early.
-    with_vector = user_lengths > 0
-    groups = [np.flatnonzero(with_vector), np.flatnonzero(~with_vector)]
-    blocks = [rows[i : i + _USERS] for rows in groups for i in range(0, len(rows), _USERS)]
-    threads = numba.get_num_threads()
-    if threads == 1 or len(blocks) == 1 or len(users) * items.size < _WORTH_THREADS:
-        for rows in blocks:
-            work(rows)
-    else:
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, blocks))
-    return found, values
+    def search(
+        self, queries: np.ndarray, n: int, seen_pointers=None, seen_items=None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and values of the `n` largest products of each query, best first.
+
+        Few queries are answered one by one. Many are multiplied with the vectors block by block, never all at once.
+
+        Parameters
+        ----------
+        queries : ndarray, shape (n_queries, f)
+        n : int
+            At most ``n_vectors``.
+        seen_pointers, seen_items : ndarray, optional
+            Positions to leave out, as (a stretch of) ``indptr`` and ``indices`` of a CSR matrix with sorted indices:
+            those of query q are ``seen_items[seen_pointers[q]:seen_pointers[q + 1]]``.
+
+        Returns
+        -------
+        positions : ndarray of int64, shape (n_queries, n)
+            −1 where nothing is left.
+        values : ndarray, shape (n_queries, n)
+        """
+        queries = np.ascontiguousarray(queries, dtype=self.vectors.dtype)
+        values, found = _empty_heaps(len(queries), n, queries.dtype)
+        if seen_pointers is None:
+            pointers, seen = np.zeros(len(queries) + 1, np.int64), np.zeros(0, np.int64)
+        else:
+            pointers = np.asarray(seen_pointers, dtype=np.int64)
+            seen = np.asarray(seen_items[pointers[0] : pointers[-1]], dtype=np.int64)
+            pointers = pointers - pointers[0]
+        lengths = _lengths(queries)
+        if len(queries) <= _FEW:
+            _scan(queries, lengths, self.vectors, self.lengths, self.order, pointers, seen, values, found)
+        else:
+            self._search_blocks(queries, lengths, pointers, seen, values, found)
+        _sort(values, found)
+        return found, values
+
+    def _search_blocks(self, queries, lengths, pointers, seen, values, found) -> None:
+        def work(rows: np.ndarray) -> None:
+            block, heaps, positions = queries[rows], values[rows], found[rows]
+            scores = np.empty((len(rows), _ITEMS), dtype=queries.dtype)
+            for first in range(0, len(self.vectors), _ITEMS):
+                if (lengths[rows] * self.lengths[first] < heaps[:, 0]).all():
+                    break
+                order = self.order[first : first + _ITEMS]
+                np.matmul(block, self.vectors[first : first + _ITEMS].T, out=scores[:, : len(order)])
+                _select(scores, len(order), order, rows, pointers, seen, heaps, positions)
+            values[rows], found[rows] = heaps, positions
+
+        # A query of zeros has no score to beat, and would keep a whole block from ending early.
+        groups = [np.flatnonzero(lengths > 0), np.flatnonzero(~(lengths > 0))]
+        blocks = [rows[i : i + _QUERIES] for rows in groups for i in range(0, len(rows), _QUERIES)]
+        threads = min(thread_count(), len(blocks))
+        if threads == 1 or len(queries) * self.vectors.size < _WORTH_THREADS:
+            for rows in blocks:
+                work(rows)
+        else:
+            with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, blocks))
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """In rows one after the other, and in this machine's order of bytes: compiled code takes nothing else."""
+    array = np.asarray(array)
+    dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64
+    return np.ascontiguousarray(array, dtype=dtype)
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:
     """Lengths of the rows, a little too long: a bound must survive the rounding of what it bounds."""
-    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)) * (1 + 1e-5)
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) * (1 + 1e-5)
 
 
 def _empty_heaps(n_rows: int, n: int, dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Heaps of −inf at no position: any score replaces them."""
-    return np.full((n_rows, n), -np.inf, dtype=dtype), np.full((n_rows, n), _NOWHERE)
+    """Heaps of −inf at no position: any larger score replaces them."""
+    return np.full((n_rows, n), -np.inf, dtype=dtype), np.full((n_rows, n), -1)
 
 
-@numba.njit(cache=True, nogil=True)
-def _places(rows, pointers, items, place):
-    """For each row the places of its seen items, ascending, between its cursor and its stop."""
-    stop = np.cumsum(pointers[rows + 1] - pointers[rows])
-    cursor = np.empty_like(stop)
-    seen = np.empty(stop[-1], np.int64)
+@compiled(fastmath={"reassoc", "contract"})
+def _scan(queries, query_lengths, vectors, lengths, order, pointers, seen, heaps, found):
+    """Offer each query's products to its heap, until the next vector is too short for it."""
+    for q in range(len(queries)):
+        query, heap, where, mine = queries[q], heaps[q], found[q], seen[pointers[q] : pointers[q + 1]]
+        for place in range(len(vectors)):
+            if query_lengths[q] * lengths[place] < heap[0]:
+                break
+            vector, score = vectors[place], query.dtype.type(0)
+            for j in range(len(query)):
+                score += query[j] * vector[j]
+            if score >= heap[0]:
+                _offer(score, order[place], mine, heap, where)
+
+
+@compiled
+def _select(scores, width, order, rows, pointers, seen, heaps, found):
+    """Offer each row's first `width` scores to its heap."""
     for r in range(len(rows)):
-        cursor[r] = stop[r - 1] if r else 0
-        seen[cursor[r] : stop[r]] = np.sort(place[items[pointers[rows[r]] : pointers[rows[r] + 1]]])
-    return seen, cursor, stop
-
-
-@numba.njit(cache=True, nogil=True)
-def _mask(scores, first, last, seen, cursor, stop):
-    """Give seen items among those at places first to last −inf, and move the cursors past them."""
-    for r in range(len(cursor)):
-        c = cursor[r]
-        while c < stop[r] and seen[c] < last:
-            scores[r, seen[c] - first] = -np.inf
-            c += 1
-        cursor[r] = c
-
-
-@numba.njit(cache=True, nogil=True)
-def _scan(scores, width, positions, heaps, found):
-    """Offer each row's first `width` scores to its heap, whose root is the worst of the n best so far."""
-    for r in range(len(heaps)):
         row, heap, where = scores[r], heaps[r], found[r]
+        mine = seen[pointers[rows[r]] : pointers[rows[r] + 1]]
         for start in range(0, width, _STRIDE):
             end = min(start + _STRIDE, width)
             worst = heap[0]
@@ -154,12 +181,20 @@ def _scan(scores, width, positions, heaps, found):
                 hits += row[j] >= worst
             if hits:
                 for j in range(start, end):
-                    if row[j] > heap[0] or (row[j] == heap[0] and positions[j] < where[0]):
-                        heap[0], where[0] = row[j], positions[j]
-                        _sift(heap, where, len(heap))
+                    _offer(row[j], order[j], mine, heap, where)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
+def _offer(score, position, seen, heap, where):
+    """Put a score into a heap, whose root is the worst of the n best so far, if it is better and not seen."""
+    if score > heap[0] or (score == heap[0] and position < where[0]):
+        place = np.searchsorted(seen, position)
+        if place == len(seen) or seen[place] != position:
+            heap[0], where[0] = score, position
+            _sift(heap, where, len(heap))
+
+
+@compiled
 def _sift(heap, where, n):
     """Let the root sink to its place. Worse is a lower score or, at equal scores, a later position."""
     value, position = heap[0], where[0]
@@ -181,7 +216,7 @@ def _sift(heap, where, n):
     heap[i], where[i] = value, position
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sort(heaps, found):
     """Turn the heaps into lists, best first, by moving the worst behind the rest again and again."""
     for r in range(len(heaps)):
@@ -191,6 +226,3 @@ def _sort(heaps, found):
             heap[last], where[last] = heap[0], where[0]
             heap[0], where[0] = value, position
             _sift(heap, where, last)
-        for k in range(len(where)):
-            if where[k] == _NOWHERE:
-                where[k] = 0
