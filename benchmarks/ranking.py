@@ -40,13 +40,13 @@ class Fitted(Popularity):
     def __init__(self, *, model=None):
         self.model = model
 
-    def _fit(self, interactions):
+    def learn(self, interactions):
         if self.model.interactions_ is not interactions:
             self.model.fit(interactions)
-            self._kept = self.model._score_block(np.arange(interactions.n_users))
+            self.kept = self.model.score_rows(np.arange(interactions.n_users))
 
-    def _score_block(self, user_rows):
-        return self._kept[user_rows]
+    def score_rows(self, user_rows):
+        return self.kept[user_rows]
 
 
 def als_settings(rng, values, factors) -> dict:

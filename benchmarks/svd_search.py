@@ -39,7 +39,7 @@ def main() -> pd.DataFrame:
     rows = []
     for values in tqdm(list(product(*GRID.values()))):
         setting = dict(zip(GRID, values, strict=True))
-        models = [BiasedSVD(**setting, epochs=EPOCHS, validation=cut.test).fit(cut.train) for cut in cuts]
+        models = [BiasedSVD(**setting, iterations=EPOCHS).fit(cut.train, validation=cut.test) for cut in cuts]
         curves = [model.validation_rmse_ for model in models]
         mean = np.mean(curves, axis=0)
         best = int(mean.argmin())

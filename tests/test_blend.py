@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model_contract import EMPTY_USER, USERS, ModelContract
+from model_contract import EMPTY_USER, USERS, ModelContract, rectangular_interactions
 
 from recsys_utils.errors import InvalidInput
 from recsys_utils.models import EASE, Blend, ImplicitALS, Popularity
@@ -24,9 +24,9 @@ class TestBlend(ModelContract):
 
     def test_is_the_weighted_sum_of_standardised_scores(self, data, model):
         users = np.arange(data.n_users - 1)
-        first, second = (part._score_block(users) for part in model.models)
+        first, second = (part.score_rows(users) for part in model.models)
         first, second = ((s - s.mean(1, keepdims=True)) / s.std(1, keepdims=True) for s in (first, second))
-        np.testing.assert_allclose(model._score_block(users), first + 2.5 * second)
+        np.testing.assert_allclose(model.score_rows(users), first + 2.5 * second)
 
     def test_one_model_ranks_as_by_itself(self, data):
         alone = EASE(regularization=2.0).fit(data)
@@ -53,4 +53,4 @@ class TestBlend(ModelContract):
     )
     def test_refuses_bad_arguments(self, arguments):
         with pytest.raises(InvalidInput, match="models|weights"):
-            Blend(**arguments)
+            Blend(**arguments).fit(rectangular_interactions())

@@ -50,7 +50,7 @@ class TestBPR(ModelContract):
     def test_ranks_what_was_taken_first(self, data):
         model = BPR(factors=8, iterations=300, regularization=0.001, learning_rate=0.1).fit(data)
         taken = data.matrix.toarray() > 0
-        scores = model._score_block(np.arange(data.n_users))
+        scores = model.score_rows(np.arange(data.n_users))
         share = [
             (s[t][:, None] > s[~t][None, :]).mean() for s, t in zip(scores, taken, strict=True) if t.any()
         ]
@@ -85,7 +85,7 @@ class TestBPR(ModelContract):
     )
     def test_refuses_bad_arguments(self, argument, value):
         with pytest.raises(InvalidInput, match=argument):
-            BPR(**{argument: value})
+            BPR(**{argument: value}).fit(rectangular_interactions())
 
 
 def test_contract_data_has_users_with_and_without_history():

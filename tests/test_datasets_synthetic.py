@@ -259,7 +259,7 @@ def test_models_learn_from_it(name, request):
     mean = rmse(np.full(len(test), split.train.values.mean()))
     bias = rmse(BiasBaseline().fit(split.train).predict(users, items))
     factors = rmse(
-        BiasedSVD(factors=20, epochs=30, regularization=0.05, rng=0).fit(split.train).predict(users, items)
+        BiasedSVD(factors=20, iterations=30, regularization=0.05, rng=0).fit(split.train).predict(users, items)
     )
     best = rmse(data.truth.expected(users, items))
     assert best < factors < bias - 0.01 and bias < mean - 0.05

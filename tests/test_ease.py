@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from model_contract import ModelContract
+from model_contract import ModelContract, rectangular_interactions
 
 from recsys_utils import Interactions
 from recsys_utils.errors import InvalidInput
@@ -37,7 +37,7 @@ class TestEASE(ModelContract):
         weights = -inverse / np.diag(inverse)
         np.fill_diagonal(weights, 0)
         np.testing.assert_allclose(model.weights_, weights, atol=1e-10)
-        np.testing.assert_allclose(model._score_block(np.arange(turned.n_users)), x @ weights, atol=1e-10)
+        np.testing.assert_allclose(model.score_rows(np.arange(turned.n_users)), x @ weights, atol=1e-10)
 
     def test_refitting_forgets_the_old_weights(self, data):
         model = EASE(regularization=2.0).fit(data)
@@ -68,4 +68,4 @@ class TestEASE(ModelContract):
     )
     def test_refuses_bad_arguments(self, argument, value):
         with pytest.raises(InvalidInput, match=argument):
-            EASE(**{argument: value})
+            EASE(**{argument: value}).fit(rectangular_interactions())

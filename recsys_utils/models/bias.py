@@ -37,11 +37,16 @@ class BiasBaseline(Recommender):
     def __init__(
         self, *, user_regularization: float = 10.0, item_regularization: float = 5.0, iterations: int = 10
     ):
-        self.user_regularization = check_float("user_regularization", user_regularization, minimum=0)
-        self.item_regularization = check_float("item_regularization", item_regularization, minimum=0)
-        self.iterations = check_int("iterations", iterations)
+        self.user_regularization = user_regularization
+        self.item_regularization = item_regularization
+        self.iterations = iterations
 
-    def _fit(self, interactions: Interactions) -> None:
+    def check_parameters(self) -> None:
+        check_float("user_regularization", self.user_regularization, minimum=0)
+        check_float("item_regularization", self.item_regularization, minimum=0)
+        check_int("iterations", self.iterations)
+
+    def learn(self, interactions: Interactions) -> None:
         users, items, values = interactions.user_rows, interactions.item_rows, interactions.values
         self.mean_ = float(values.mean())
         self.user_bias_ = np.zeros(interactions.n_users)
@@ -55,12 +60,12 @@ class BiasBaseline(Recommender):
                 residual - self.item_bias_[items], users, interactions.n_users, self.user_regularization
             )
 
-    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         user_bias = np.where(user_rows >= 0, self.user_bias_[user_rows], 0.0)
         item_bias = np.where(item_rows >= 0, self.item_bias_[item_rows], 0.0)
         return self.mean_ + user_bias + item_bias
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return self.mean_ + self.user_bias_[user_rows, None] + self.item_bias_[None, :]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..check import check_float, check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .base import Recommender
+from .base import Recommender, cosines
 
 
 class BiasedSVD(Recommender):
@@ -23,7 +23,7 @@ class BiasedSVD(Recommender):
     ----------
     factors : int
         Length of :math:`p_u` and :math:`q_i`.
-    epochs : int
+    iterations : int
         Passes over the ratings, each in a fresh random order.
     learning_rate : float
         :math:`\eta`, positive.
@@ -32,8 +32,6 @@ class BiasedSVD(Recommender):
     init_scale : float
         Standard deviation of the factors at the start. A small one lets directions grow only where
         the ratings ask for them.
-    validation : Interactions, optional
-        Held-out ratings whose RMSE is noted after every epoch; they teach the model nothing.
     rng : int or Generator
 
     Attributes
@@ -41,10 +39,10 @@ class BiasedSVD(Recommender):
     mean_ : float
     user_bias_, item_bias_ : ndarray, shapes (n_users,) and (n_items,)
     user_factors_, item_factors_ : ndarray, shapes (n_users, factors) and (n_items, factors)
-    train_rmse_ : ndarray, shape (epochs,)
+    train_rmse_ : ndarray, shape (iterations,)
         RMSE over the training ratings as each was met, per epoch.
-    validation_rmse_ : ndarray, shape (epochs,)
-        RMSE over `validation` after each epoch; empty without it.
+    validation_rmse_ : ndarray, shape (iterations,)
+        RMSE over `validation` after each iteration; empty without it.
 
     References
     ----------
@@ -55,28 +53,44 @@ class BiasedSVD(Recommender):
         self,
         *,
         factors: int = 100,
-        epochs: int = 40,
+        iterations: int = 40,
         learning_rate: float = 0.01,
         regularization: float = 0.05,
         init_scale: float = 0.01,
-        validation: Interactions | None = None,
         rng=0,
     ):
-        self.factors = check_int("factors", factors)
-        self.epochs = check_int("epochs", epochs)
-        self.learning_rate = check_float("learning_rate", learning_rate, minimum=0)
-        self.regularization = check_float("regularization", regularization, minimum=0)
-        self.init_scale = check_float("init_scale", init_scale, minimum=0)
+        self.factors = factors
+        self.iterations = iterations
+        self.learning_rate = learning_rate
+        self.regularization = regularization
+        self.init_scale = init_scale
+        self.rng = rng
+
+    def check_parameters(self) -> None:
+        check_int("factors", self.factors)
+        check_int("iterations", self.iterations)
+        check_float("learning_rate", self.learning_rate, minimum=0)
+        check_float("regularization", self.regularization, minimum=0)
+        check_float("init_scale", self.init_scale, minimum=0)
+        check_rng(self.rng)
+
+    def fit(self, interactions: Interactions, validation: Interactions | None = None) -> BiasedSVD:
+        """Learn from `interactions`; returns the model itself.
+
+        Parameters
+        ----------
+        interactions : Interactions
+        validation : Interactions, optional
+            Held-out ratings whose RMSE is noted after every iteration; they teach the model nothing.
+        """
         if validation is not None and not isinstance(validation, Interactions):
             raise InvalidInput(
                 f"validation must be Interactions or None, got {type(validation).__name__}: "
                 "use the test part of a split of the training part"
             )
-        self.validation = validation
-        check_rng(rng)
-        self.rng = rng
+        return super().fit(interactions, validation=validation)
 
-    def _fit(self, interactions: Interactions) -> None:
+    def learn(self, interactions: Interactions, validation: Interactions | None = None) -> None:
         rng = check_rng(self.rng)
         self.mean_ = float(interactions.values.mean())
         self.user_bias_ = np.zeros(interactions.n_users)
@@ -86,13 +100,13 @@ class BiasedSVD(Recommender):
         # Nothing has taught these rows anything: zero says so, noise would not.
         self.user_factors_[np.bincount(interactions.user_rows, minlength=interactions.n_users) == 0] = 0.0
         self.item_factors_[np.bincount(interactions.item_rows, minlength=interactions.n_items) == 0] = 0.0
-        self.train_rmse_ = np.empty(self.epochs)
-        held_out = self.validation
-        self.validation_rmse_ = np.empty(0 if held_out is None else self.epochs)
+        self.train_rmse_ = np.empty(self.iterations)
+        held_out = validation
+        self.validation_rmse_ = np.empty(0 if held_out is None else self.iterations)
         if held_out is not None:
             held_users = interactions.rows_of_users(held_out.user_ids)[held_out.user_rows]
             held_items = interactions.rows_of_items(held_out.item_ids)[held_out.item_rows]
-        for epoch in range(self.epochs):
+        for epoch in range(self.iterations):
             squared = _sgd_epoch(
                 rng.permutation(len(interactions)),
                 interactions.user_rows, interactions.item_rows, interactions.values,
@@ -106,10 +120,10 @@ class BiasedSVD(Recommender):
                     "pass a smaller one"
                 )
             if held_out is not None:
-                errors = self._predict_rows(held_users, held_items) - held_out.values
+                errors = self.predict_rows(held_users, held_items) - held_out.values
                 self.validation_rmse_[epoch] = np.sqrt(np.mean(errors**2))
 
-    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         known_user, known_item = user_rows >= 0, item_rows >= 0
         return (
             self.mean_
@@ -118,12 +132,12 @@ class BiasedSVD(Recommender):
             + _products(user_rows, item_rows, self.user_factors_, self.item_factors_)
         )
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         factors = self.user_factors_[user_rows] @ self.item_factors_.T
         return self.mean_ + self.user_bias_[user_rows, None] + self.item_bias_[None, :] + factors
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return cosines(self.item_factors_, item_row)
 
 
 # Sums may be reordered, so that they use the processor's vectors; results move by rounding only.

@@ -27,26 +27,30 @@ class Blend(Recommender):
     """
 
     def __init__(self, *, models: Sequence[Recommender], weights: Sequence[float] | None = None):
-        self.models = list(models)
-        if not self.models or not all(isinstance(model, Recommender) for model in self.models):
-            raise InvalidInput(f"models must be a sequence of Recommender, got {models!r}: pass at least one")
-        weights = np.ones(len(self.models)) if weights is None else check_finite("weights", weights)
-        self.weights = weights.tolist()
-        check_same_length(models=self.models, weights=self.weights)
+        self.models = models
+        self.weights = weights
 
-    def _fit(self, interactions: Interactions) -> None:
+    def check_parameters(self) -> None:
+        if not self.models or not all(isinstance(model, Recommender) for model in self.models):
+            raise InvalidInput(f"models must be a sequence of Recommender, got {self.models!r}: pass at least one")
+        check_same_length(models=self.models, weights=self._weights())
+
+    def _weights(self) -> np.ndarray:
+        return np.ones(len(self.models)) if self.weights is None else check_finite("weights", self.weights)
+
+    def learn(self, interactions: Interactions) -> None:
         for model in self.models:
             model.fit(interactions)
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         total = 0.0
-        for model, weight in zip(self.models, self.weights, strict=True):
-            scores = np.asarray(model._score_block(user_rows), dtype=np.float64)
+        for model, weight in zip(self.models, self._weights(), strict=True):
+            scores = np.asarray(model.score_rows(user_rows), dtype=np.float64)
             scores = scores - scores.mean(axis=1, keepdims=True)
             spread = scores.std(axis=1, keepdims=True)
             standard = np.divide(scores, spread, out=np.zeros_like(scores), where=spread > 1e-12)
             total = total + weight * standard
         return total
 
-    def _item_vectors(self):
+    def item_similarity(self, item_row: int):
         raise InvalidInput("a Blend has no item vectors of its own: ask one of its models for similar_items")

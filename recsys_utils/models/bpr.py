@@ -9,7 +9,7 @@ from ..check import check_float, check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .weighting import weighted_matrix
-from .base import Recommender
+from .base import Recommender, cosines
 
 _INIT_SCALE = 0.1
 
@@ -61,14 +61,20 @@ class BPR(Recommender):
         iterations: int = 50,
         rng=0,
     ):
-        self.factors = check_int("factors", factors)
-        self.learning_rate = check_float("learning_rate", learning_rate, minimum=0, exclusive=True)
-        self.regularization = check_float("regularization", regularization, minimum=0)
-        self.iterations = check_int("iterations", iterations)
-        check_rng(rng)
+        self.factors = factors
+        self.learning_rate = learning_rate
+        self.regularization = regularization
+        self.iterations = iterations
         self.rng = rng
 
-    def _fit(self, interactions: Interactions) -> None:
+    def check_parameters(self) -> None:
+        check_int("factors", self.factors)
+        check_float("learning_rate", self.learning_rate, minimum=0, exclusive=True)
+        check_float("regularization", self.regularization, minimum=0)
+        check_int("iterations", self.iterations)
+        check_rng(self.rng)
+
+    def learn(self, interactions: Interactions) -> None:
         matrix, rng = weighted_matrix(interactions, "binary"), check_rng(self.rng)
         scale = _INIT_SCALE / np.sqrt(self.factors)
         users = rng.normal(0, scale, (interactions.n_users, self.factors))
@@ -86,15 +92,15 @@ class BPR(Recommender):
         users[np.diff(matrix.indptr) == 0] = 0.0  # no history, no taste: the bias alone ranks
         self.user_factors_, self.item_factors_, self.item_bias_ = users, items, bias
 
-    def _inner_product(self):
+    def vectors(self):
         users = np.column_stack((self.user_factors_, np.ones(len(self.user_factors_))))
         return users, np.column_stack((self.item_factors_, self.item_bias_))
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return self.user_factors_[user_rows] @ self.item_factors_.T + self.item_bias_
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return cosines(self.item_factors_, item_row)
 
 
 @numba.njit(cache=True)

@@ -48,13 +48,18 @@ class EASE(Recommender):
     """
 
     def __init__(self, *, regularization: float = 100.0, values: str = "binary", dropout: float = 0.0):
-        self.regularization = check_float("regularization", regularization, minimum=0, exclusive=True)
-        self.values = check_choice("values", values, VALUES)
-        self.dropout = check_float("dropout", dropout, minimum=0, maximum=1)
+        self.regularization = regularization
+        self.values = values
+        self.dropout = dropout
+
+    def check_parameters(self) -> None:
+        check_float("regularization", self.regularization, minimum=0, exclusive=True)
+        check_choice("values", self.values, VALUES)
+        check_float("dropout", self.dropout, minimum=0, maximum=1)
         if self.dropout == 1:
             raise InvalidInput("dropout must be below 1, got 1: nothing would be left to learn from")
 
-    def _fit(self, interactions: Interactions) -> None:
+    def learn(self, interactions: Interactions) -> None:
         x = self._user_items = weighted_matrix(interactions, self.values)
         popularity = np.asarray(x.multiply(x).sum(axis=0)).ravel()
         self._penalty = self.regularization + self.dropout / (1 - self.dropout) * popularity
@@ -84,14 +89,14 @@ class EASE(Recommender):
         p[np.diag_indices_from(p)] = 0.0
         return p
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         rows = self._user_items[user_rows]
         if self._by_users:
             return rows.toarray() - self._kernel[user_rows] @ self._scaled / self._diagonal
         return rows @ self.weights_
 
-    def _item_vectors(self):
-        return self._user_items.T.tocsr()
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return self.weights_[item_row]
 
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from ..check import check_finite, check_float, check_int, check_rng, check_same_
 from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .base import Recommender
+from .base import Recommender, cosines
 
 # A pivot this small beside its diagonal entry is rounding error: the equations leave that coordinate open.
 _PIVOT_TOLERANCE = 1e-12
@@ -129,7 +129,7 @@ class ExplicitALS(Recommender):
                 "with few ratings are infinitely uncertain; pass noise_variance=0 for plain ALS"
             )
 
-    def _fit(self, interactions: Interactions) -> None:
+    def learn(self, interactions: Interactions) -> None:
         values = interactions.values
         self.scale_ = (float(values.min()), float(values.max()))
         self.mean_ = float(values.mean()) if self.biases else 0.0
@@ -151,7 +151,7 @@ class ExplicitALS(Recommender):
         self.user_bias_, self.user_factors_, self.user_covariances_ = by_user.parts()
         self.item_bias_, self.item_factors_, self.item_covariances_ = by_item.parts()
 
-    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         known_user, known_item = user_rows >= 0, item_rows >= 0
         both = known_user & known_item
         product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
@@ -165,12 +165,12 @@ class ExplicitALS(Recommender):
             predicted = np.where(both, predicted, self.interactions_.values.mean())
         return np.clip(predicted, *self.scale_) if self.clip else predicted
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         factors = self.user_factors_[user_rows] @ self.item_factors_.T
         return self.mean_ + self.user_bias_[user_rows, None] + self.item_bias_ + factors
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return cosines(self.item_factors_, item_row)
 
     def fold_in(self, item_ids, values) -> tuple[float, np.ndarray]:
         """Bias and factors of a user who is not in the training data, from that user's ratings.
@@ -196,7 +196,7 @@ class ExplicitALS(Recommender):
         InvalidInput
             For NaN or infinite ratings, repeated items and unequal lengths.
         """
-        data = self._fitted()
+        data = self.training_data()
         rows = np.atleast_1d(data.rows_of_items(item_ids, strict=True)).astype(np.int64)
         values = np.atleast_1d(check_finite("values", values))
         check_same_length(item_ids=rows, values=values)
@@ -223,7 +223,7 @@ class ExplicitALS(Recommender):
         ids, scores : ndarray, shape (n,)
             As in :meth:`~recsys_utils.models.Recommender.recommend`.
         """
-        data = self._fitted()
+        data = self.training_data()
         check_int("n", n, maximum=data.n_items)
         bias, factors = self.fold_in(item_ids, values)
         scores = self.mean_ + bias + self.item_bias_ + self.item_factors_ @ factors

@@ -11,7 +11,7 @@ from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
 from .weighting import VALUES, transformed, weighted_matrix
-from .base import Recommender
+from .base import Recommender, cosines
 
 _INIT_SCALE = 0.1
 # Rows are dealt to the threads like cards, so that no thread gets all the long ones.
@@ -122,7 +122,7 @@ class ImplicitALS(Recommender):
         check_rng(rng)
         self.rng = rng
 
-    def _fit(self, interactions: Interactions) -> None:
+    def learn(self, interactions: Interactions) -> None:
         by_user = _Side(weighted_matrix(interactions, self.values), self)
         by_item = _Side(by_user.extra.T.tocsr(), self, scaled=True)
         users = np.zeros((interactions.n_users, self.factors), dtype=self.dtype)
@@ -151,7 +151,7 @@ class ImplicitALS(Recommender):
         The unobserved cells enter through two small matrices:
         :math:`\\sum_{u,i} (x_u \\cdot y_i)^2 = \\langle X^\\top X, Y^\\top Y \\rangle`.
         """
-        data = self._fitted()
+        data = self.training_data()
         by_user = _Side(weighted_matrix(data, self.values), self)
         by_item = _Side(by_user.extra.T.tocsr(), self, scaled=True)
         return _objective(by_user, by_item, self.user_factors_, self.item_factors_)
@@ -190,7 +190,7 @@ class ImplicitALS(Recommender):
         ids, scores : ndarray, shape (n,)
             As in :meth:`~recsys_utils.models.Recommender.recommend`.
         """
-        data = self._fitted()
+        data = self.training_data()
         check_int("n", n, maximum=data.n_items)
         scores = (self.item_factors_ @ self.fold_in(item_ids, values)).astype(np.float64)
         if exclude_seen:
@@ -219,7 +219,7 @@ class ImplicitALS(Recommender):
         UnknownIdError
             If the training data has no such user or item.
         """
-        data = self._fitted()
+        data = self.training_data()
         user = int(data.rows_of_users(user_id, strict=True))
         target = self.item_factors_[int(data.rows_of_items(item_id, strict=True))]
         mine = slice(*data.matrix.indptr[user : user + 2])
@@ -235,7 +235,7 @@ class ImplicitALS(Recommender):
 
     def _history(self, item_ids, values):
         """Item rows and extra confidences of a history given by raw ids."""
-        data = self._fitted()
+        data = self.training_data()
         rows = np.atleast_1d(data.rows_of_items(item_ids, strict=True)).astype(np.int64)
         values = np.ones(len(rows)) if values is None else np.atleast_1d(check_finite("values", values))
         check_same_length(item_ids=rows, values=values)
@@ -260,19 +260,19 @@ class ImplicitALS(Recommender):
         confidence = len(self.item_factors_) + extra.sum()
         return self.regularization * (confidence / self._mean_confidence) ** self.frequency_exponent
 
-    def _inner_product(self):
+    def vectors(self):
         return self.user_factors_, self.item_factors_
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return self.user_factors_[user_rows] @ self.item_factors_.T
 
-    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         both = (user_rows >= 0) & (item_rows >= 0)
         product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
         return np.where(both, product, 0.0).astype(np.float64)  # no preference is known of a pair not known
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_.astype(np.float64)
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return cosines(self.item_factors_.astype(np.float64), item_row)
 
 
 class _Basis:

@@ -43,11 +43,16 @@ class ItemKNN(Recommender):
     """
 
     def __init__(self, *, neighbours: int = 100, shrinkage: float = 0.0, values: str = "binary"):
-        self.neighbours = check_int("neighbours", neighbours)
-        self.shrinkage = check_float("shrinkage", shrinkage, minimum=0)
-        self.values = check_choice("values", values, ("binary", "raw"))
+        self.neighbours = neighbours
+        self.shrinkage = shrinkage
+        self.values = values
 
-    def _fit(self, interactions: Interactions) -> None:
+    def check_parameters(self) -> None:
+        check_int("neighbours", self.neighbours)
+        check_float("shrinkage", self.shrinkage, minimum=0)
+        check_choice("values", self.values, ("binary", "raw"))
+
+    def learn(self, interactions: Interactions) -> None:
         self._user_items = interactions.matrix.copy()
         if self.values == "binary":
             self._user_items.data[:] = 1.0
@@ -68,8 +73,8 @@ class ItemKNN(Recommender):
         self.similarity_ = sparse.vstack(blocks, format="csr")
         self.similarity_.eliminate_zeros()
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return (self._user_items[user_rows] @ self.similarity_.T).toarray()
 
-    def _item_vectors(self) -> sparse.csr_matrix:
-        return self._user_items.T.tocsr()
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return self.similarity_[item_row].toarray()[0]

@@ -15,8 +15,8 @@ class Popularity(Recommender):
     counts_ : ndarray of int64, shape (n_items,)
     """
 
-    def _fit(self, interactions: Interactions) -> None:
+    def learn(self, interactions: Interactions) -> None:
         self.counts_ = np.bincount(interactions.item_rows, minlength=interactions.n_items)
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return np.tile(self.counts_.astype(np.float64), (len(user_rows), 1))

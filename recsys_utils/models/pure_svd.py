@@ -8,7 +8,7 @@ from scipy.sparse.linalg import svds
 from ..check import check_choice, check_int
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .base import Recommender
+from .base import Recommender, cosines
 
 
 class PureSVD(Recommender):
@@ -41,11 +41,16 @@ class PureSVD(Recommender):
     """
 
     def __init__(self, *, factors: int = 50, values: str = "raw", rng: int = 0):
-        self.factors = check_int("factors", factors)
-        self.values = check_choice("values", values, ("raw", "binary"))
-        self.rng = check_int("rng", rng, minimum=0)
+        self.factors = factors
+        self.values = values
+        self.rng = rng
 
-    def _fit(self, interactions: Interactions) -> None:
+    def check_parameters(self) -> None:
+        check_int("factors", self.factors)
+        check_choice("values", self.values, ("raw", "binary"))
+        check_int("rng", self.rng, minimum=0)
+
+    def learn(self, interactions: Interactions) -> None:
         matrix = interactions.matrix
         if self.factors >= min(matrix.shape):
             raise InvalidInput(
@@ -61,16 +66,16 @@ class PureSVD(Recommender):
         # The same as U Σ, and right for the empty user as well: a row of zeros.
         self.user_factors_ = matrix @ self.item_factors_
 
-    def _score_block(self, user_rows: np.ndarray) -> np.ndarray:
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return self.user_factors_[user_rows] @ self.item_factors_.T
 
-    def _predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
         both = (user_rows >= 0) & (item_rows >= 0)
         product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
         return np.where(both, product, 0.0)  # what the zero-filled matrix says of a pair it does not know
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_ * self.singular_values_
+    def item_similarity(self, item_row: int) -> np.ndarray:
+        return cosines(self.item_factors_ * self.singular_values_, item_row)
 
 
 def ordered_svds(
