@@ -8,8 +8,8 @@ import numpy as np
 from ..check import check_float, check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .weighting import weighted_matrix
 from .base import Recommender, cosines
+from .weighting import weighted_matrix
 
 _INIT_SCALE = 0.1
 

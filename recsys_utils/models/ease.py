@@ -10,8 +10,8 @@ from scipy import linalg
 from ..check import check_choice, check_float
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .weighting import VALUES, weighted_matrix
 from .base import Recommender
+from .weighting import VALUES, weighted_matrix
 
 
 class EASE(Recommender):

@@ -7,9 +7,9 @@ import numba
 import numpy as np
 
 from ..check import check_finite, check_float, check_int, check_rng, check_same_length
-from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
+from ..topn import top_n
 from .base import Recommender, cosines
 
 # A pivot this small beside its diagonal entry is rounding error: the equations leave that coordinate open.

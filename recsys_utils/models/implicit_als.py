@@ -7,11 +7,11 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
-from ..topn import top_n
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .weighting import VALUES, transformed, weighted_matrix
+from ..topn import top_n
 from .base import Recommender, cosines
+from .weighting import VALUES, transformed, weighted_matrix
 
 _INIT_SCALE = 0.1
 # Rows are dealt to the threads like cards, so that no thread gets all the long ones.

@@ -5,8 +5,8 @@ import numpy as np
 from scipy import sparse
 
 from ..check import check_choice, check_float, check_int
-from ..topn import top_n
 from ..interactions import Interactions
+from ..topn import top_n
 from .base import Recommender
 
 _BLOCK = 1024  # items whose similarities are dense at once
