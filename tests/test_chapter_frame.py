@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "book" / "chapters").glob("*.md"))
 CLOSING = ["Key points", "Exercises", "Further reading"]
-LONGEST_CELL = 30  # lines; the guide asks for about 25
+LONGEST_CELL = 40  # lines, folded cells included; open ones are held to fewer by test_chapter_code.py
 
 FENCE = re.compile(r"^(`{3,}|~{3,}|:{3,})(.*?)\n(.*?)^\1\s*?$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(r"<!--\s*typed:(.*?)-->", re.DOTALL)
