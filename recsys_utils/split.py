@@ -14,7 +14,7 @@ from sklearn.model_selection import KFold, train_test_split
 
 from .check import check_choice, check_float, check_int, check_rng
 from .errors import InvalidInput
-from .interactions import Interactions
+from .interactions import Interactions, check_interactions
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ def _legacy_random(rng) -> np.random.RandomState:
     if isinstance(rng, np.random.Generator):
         return np.random.RandomState(rng.integers(2**32, dtype=np.uint64))
     check_rng(rng)
-    return np.random.RandomState(int(rng))
+    # RandomState itself takes only 32 bits.
+    return np.random.RandomState(int(rng) if rng < 2**32 else np.random.MT19937(int(rng)))
 
 
 def _split(interactions: Interactions, train: np.ndarray, test: np.ndarray) -> Split:
@@ -77,6 +78,7 @@ def random_holdout(interactions: Interactions, test_size: float = 0.2, rng=42) -
         Share of the rows in the test part, strictly between 0 and 1.
     rng : int or Generator
     """
+    check_interactions(interactions)
     check_float("test_size", test_size, 0, 1, exclusive=True)
     state = _legacy_random(rng)
     try:
@@ -88,7 +90,7 @@ def random_holdout(interactions: Interactions, test_size: float = 0.2, rng=42) -
     return _split(interactions, train, test)
 
 
-def stratified_holdout(interactions: Interactions, by: str = "user", test_size: float = 0.25, rng=42) -> Split:
+def stratified_holdout(interactions: Interactions, by: str = "user", test_size: float = 0.2, rng=42) -> Split:
     """Hold out a random share of each user's (or each item's) rows.
 
     Of a group of m rows, ``round((1 - test_size) * m)`` stay in the training part. With an
@@ -103,6 +105,7 @@ def stratified_holdout(interactions: Interactions, by: str = "user", test_size: 
         Share of each group in the test part, strictly between 0 and 1.
     rng : int or Generator
     """
+    check_interactions(interactions)
     check_choice("by", by, ("user", "item"))
     check_float("test_size", test_size, 0, 1, exclusive=True)
     group = interactions.user_rows if by == "user" else interactions.item_rows
@@ -142,6 +145,7 @@ def global_time_split(interactions: Interactions, test_size: float = 0.2) -> Spl
 
 def k_folds(interactions: Interactions, n_folds: int = 5, rng=42) -> Iterator[Split]:
     """Yield `n_folds` splits whose test parts share the shuffled rows among them (scikit-learn's ``KFold``)."""
+    check_interactions(interactions)
     check_int("n_folds", n_folds, minimum=2, maximum=len(interactions))
     folds = KFold(n_folds, shuffle=True, random_state=_legacy_random(rng))
     for train, test in folds.split(np.arange(len(interactions))):
@@ -158,5 +162,6 @@ def _rank_within(group: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _need_times(interactions: Interactions, function: str) -> None:
+    check_interactions(interactions)
     if interactions.times is None:
         raise InvalidInput(f"{function} needs times, and these interactions have none: pass time= to from_frame")
