@@ -1,4 +1,5 @@
 # `make help` lists the targets. Two of them do all the set-up: `make book` and `make test`.
+# PYTHON makes the environment VENV; another Python wants another folder: make PYTHON=python3.13 VENV=.venv313 package
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 SITE := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test package lab execute bench lock clean
+.PHONY: help book test package lab execute bench lock conda clean interpreter
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,8 +31,8 @@ test: $(VENV)/.run  ## test the package, check every notebook, test the site in 
 package: $(VENV)/.run  ## test the package alone, for example make PYTHON=python3.13 VENV=.venv313 package
 	$(BIN)/python -m pytest --ignore-glob='tests/test_site*'
 
-lab: $(VENV)/.run  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: $(VENV)/.run  ## open the notebooks in JupyterLab, or with ARGS="--no-browser --port 9000"
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks
 
 execute: $(VENV)/.run  ## run text sources into notebooks, all or CH="svd ..."
 	$(BIN)/python book/execute.py $(CH)
@@ -46,14 +47,29 @@ lock:  ## renew the locks under requirements/ (needs uv)
 	$(COMPILE) --no-deps requirements/xlearn.in -o requirements/xlearn.txt
 	$(COMPILE) --no-deps requirements/nodeps.in -o requirements/nodeps.txt
 
-clean:  ## remove the environment and everything built
-	rm -rf $(VENV) _build *.egg-info .pytest_cache .ruff_cache .hypothesis
+conda: $(VENV)/.run  ## see that the pip part of environment.yml installs without a compiler (downloads, installs nothing)
+	rm -rf _build/conda && $(BIN)/python -m venv _build/conda
+	$(BIN)/python -c "import yaml; part = yaml.safe_load(open('environment.yml'))['dependencies'][-1]['pip']; \
+		print(*(line for line in part if '==' in line), sep='\n')" > _build/conda/pip.txt
+	$(subst $(BIN)/python,_build/conda/bin/python,$(INSTALL)) --dry-run --only-binary :all: -r _build/conda/pip.txt
 
-$(BIN)/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; name another interpreter: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+clean:  ## remove the environments, Numba's compiled code and everything built
+	rm -rf $(VENV) .venv3* _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.book: requirements/book.txt pyproject.toml | $(BIN)/python
+interpreter:
+	@if [ ! -x $(BIN)/python ]; then \
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+			echo "$(PYTHON) does not run, or is older than 3.11; name another interpreter: make PYTHON=python3.12 ..."; exit 1; }; \
+		$(PYTHON) -m venv $(VENV); \
+	elif [ "$(origin PYTHON)" != file ]; then \
+		tell='import sys; print("%d.%d" % sys.version_info[:2])'; \
+		has=$$($(BIN)/python -c "$$tell"); asked=$$($(PYTHON) -c "$$tell" 2>/dev/null) || asked="no Python that runs"; \
+		[ "$$has" = "$$asked" ] || { \
+			echo "$(VENV) holds Python $$has, and PYTHON=$(PYTHON) is $$asked; name another folder: VENV=.venv-other"; exit 1; }; \
+	fi
+
+$(VENV)/.book: requirements/book.txt pyproject.toml | interpreter
 	$(INSTALL) --require-hashes -r requirements/book.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -65,7 +81,8 @@ $(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.
 		echo "building xLearn from source (one to three minutes)"; \
 		PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --require-hashes --no-deps --no-build-isolation -r requirements/xlearn.txt; \
 	else \
-		echo; echo "NOTE: xLearn needs a C++ compiler and make, and none was found. Everything else works; chapter 5's xLearn"; \
-		echo "cells do not. Install them (Debian: apt-get install g++ make) and run this again."; echo; \
+		echo; echo "NOTE: xLearn needs a C++ compiler and make, and none was found. Everything else works; the xLearn cells of"; \
+		echo "the chapter on factorization machines do not. Install them (Debian: apt-get install g++ make) and run this again."; \
+		echo; \
 	fi
 	@touch $@
