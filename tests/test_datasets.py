@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_utils.datasets import AGE_GROUPS, load_lastfm, load_movielens
+from recsys_utils.datasets import AGE_GROUPS, load_lastfm, load_movielens, used
 from recsys_utils.datasets import loaders as loaders_module
 from recsys_utils.datasets.readers import ML_1M_OCCUPATIONS, _release_year, read_ml_1m
 from recsys_utils.datasets.registry import SOURCES
@@ -234,6 +234,16 @@ def test_age_groups():
     ages = [1, 7, 17, 18, 24, 25, 34, 35, 44, 45, 49, 50, 55, 56, 90]
     expected = [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
     assert age_group(ages).tolist() == [AGE_GROUPS[row] for row in expected]
+
+
+def test_a_process_knows_which_data_it_used(monkeypatch, capsys):
+    monkeypatch.setattr(loaders_module, "_used", [])
+    monkeypatch.setenv("RECSYS_DATASET", "synthetic")
+    for load in (load_lastfm, load_movielens, load_lastfm):
+        load()
+    with pytest.raises(InvalidInput):
+        load_movielens("ml-10m")
+    assert used() == ["lastfm-2k", "ml-latest-small"]
 
 
 @pytest.mark.parametrize("name", ["ml-10m", "", None, "ML-100K", 3])

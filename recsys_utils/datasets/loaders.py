@@ -13,6 +13,7 @@ from .synthetic import synthetic_lastfm, synthetic_movielens
 from .tables import LastFM, MovieLens
 
 DATASET = "RECSYS_DATASET"
+_used: list[str] = []
 
 _READERS = {
     "ml-latest-small": read_csv_layout,
@@ -57,6 +58,7 @@ def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike |
     Interactive Intelligent Systems 5(4), 2015.
     """
     check_choice("name", name, (*_READERS, "synthetic"))
+    _record(name)
     if name == "synthetic" or _synthetic_run():
         _announce("ml-latest-small" if name == "synthetic" else name)
         return synthetic_movielens(name)
@@ -97,10 +99,21 @@ def load_lastfm(*, folder: str | os.PathLike | None = None) -> LastFM:
     I. Cantador, P. Brusilovsky and T. Kuflik, "Second Workshop on Information Heterogeneity and Fusion
     in Recommender Systems (HetRec 2011)", Proceedings of RecSys 2011.
     """
+    _record("lastfm-2k")
     if _synthetic_run():
         _announce("lastfm-2k")
         return synthetic_lastfm()
     return LastFM(**read_lastfm(locate(SOURCES["lastfm-2k"], folder)))
+
+
+def used() -> list[str]:
+    """Names of the data sets that this process has asked the loaders for, in order, each once."""
+    return list(_used)
+
+
+def _record(name: str) -> None:
+    if name not in _used:
+        _used.append(name)
 
 
 def _synthetic_run() -> bool:
