@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     notebooks = [Path(a).resolve() for a in arguments] or sorted((ROOT / "notebooks").glob("*.ipynb"))
     synthetic = os.environ.get("RECSYS_DATASET") == "synthetic"
     why = "RECSYS_DATASET=synthetic is set" if synthetic else missing(data_sets(notebooks))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "RECSYS_QUIET": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
     if why is None:
         mode = ["--nbval", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval.cfg"), "-p", "nbval_tolerance"]
     else:

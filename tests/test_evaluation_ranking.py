@@ -10,7 +10,6 @@ from sklearn.metrics import ndcg_score
 
 from recsys_utils.errors import InvalidInput
 from recsys_utils.evaluation import (
-    RANKING_METRICS,
     Relevant,
     as_lists,
     average_precision,
@@ -21,7 +20,7 @@ from recsys_utils.evaluation import (
     recall,
     reciprocal_rank,
 )
-from recsys_utils.evaluation import lists as lists_module
+from recsys_utils.evaluation.ranking import RANKING_METRICS
 from recsys_utils.interactions import Interactions
 
 N_ITEMS = 12
@@ -192,19 +191,6 @@ class TestProperties:
         relevant = [rng.permutation(400)[:n] for n in (3, 64, 200)]
         expected = [np.isin(row, wanted) for row, wanted in zip(recommended, relevant, strict=True)]
         np.testing.assert_array_equal(judge(recommended, relevant).hits, expected)
-
-
-def test_looking_up_in_blocks_changes_nothing(large, monkeypatch):
-    recommended, relevant = large
-    gains = [np.arange(1, len(items) + 1) for items in relevant]
-    whole = judge(recommended, relevant), judge(recommended, relevant, gains=gains)
-    monkeypatch.setattr(lists_module, "_CACHE_BYTES", 0)
-    monkeypatch.setattr(lists_module, "_BLOCK_BYTES", 1000)
-    blocks = judge(recommended, relevant), judge(recommended, relevant, gains=gains)
-    for before, after in zip(whole, blocks, strict=True):
-        np.testing.assert_array_equal(after.hits, before.hits)
-        np.testing.assert_array_equal(after.n_relevant, before.n_relevant)
-    np.testing.assert_array_equal(blocks[1].gains, whole[1].gains)
 
 
 class TestLists:

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..check import check_finite, check_float
+from ..check import check_finite, check_float, check_same_length
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .lists import as_lists, rows_of_items
+from .lists import rows_of_items
 
 
 def genre_shares(genres) -> np.ndarray:
@@ -74,14 +74,12 @@ def miscalibration(
     array([1.9585])
     """
     check_float("smoothing", smoothing, 0, 1, exclusive=True)
-    lists = as_lists(recommended)
-    rows = rows_of_items(lists if k is None else lists.top(k), train.item_ids)
+    rows = rows_of_items(recommended, train.item_ids, k)
     shares = genre_shares(genres)
     if len(shares) != train.n_items:
         raise InvalidInput(f"genres has {len(shares)} rows: pass one for each of the {train.n_items} items")
-    users = train.rows_of_users(np.asarray(user_ids), strict=True)
-    if len(users) != len(rows):
-        raise InvalidInput(f"user_ids has {len(users)} users, recommended {len(rows)}: pass a list per user")
+    users = train.rows_of_users(user_ids, strict=True)
+    check_same_length(user_ids=users, recommended=rows)
     padded = np.vstack([shares, np.zeros(shares.shape[1])])  # row −1: an empty place
     listed = sum(padded[place] for place in rows.T)
     had = (train.matrix[users] > 0).astype(np.float64) @ shares

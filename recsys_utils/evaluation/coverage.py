@@ -8,7 +8,7 @@ import numpy as np
 
 from ..check import check_finite
 from ..errors import InvalidInput
-from .lists import as_lists, rows_of_items
+from .lists import rows_of_items
 
 
 def exposure(recommended, item_ids, k: int | None = None) -> np.ndarray:
@@ -26,14 +26,15 @@ def exposure(recommended, item_ids, k: int | None = None) -> np.ndarray:
     ------
     UnknownIdError
         If a list holds an item that is not in the catalogue.
+    InvalidInput
+        If the catalogue repeats an item.
 
     Examples
     --------
     >>> exposure([[10, 20], [10, 30]], item_ids=[10, 20, 30, 40])
     array([2, 1, 1, 0])
     """
-    lists = as_lists(recommended)
-    rows = rows_of_items(lists if k is None else lists.top(k), item_ids)
+    rows = rows_of_items(recommended, item_ids, k)
     return np.bincount(rows[rows >= 0], minlength=len(item_ids))
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.special import gammaln
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from ..check import check_finite
 from ..errors import InvalidInput, UnknownIdError
-from .lists import as_lists, rows_of_items
+from .lists import rows_of_items
 
 
 def genre_matrix(item_ids, movies: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
@@ -18,7 +19,8 @@ def genre_matrix(item_ids, movies: pd.DataFrame) -> tuple[np.ndarray, list[str]]
     ----------
     item_ids : array-like, shape (n_items,)
     movies : DataFrame
-        With columns ``movieId`` and ``genres`` (a tuple per row, empty where none is listed).
+        With columns ``movieId`` and ``genres`` (a tuple or list per row, empty where none is listed; texts such as
+        ``"Drama|Crime"`` are to be split first).
 
     Returns
     -------
@@ -30,18 +32,32 @@ def genre_matrix(item_ids, movies: pd.DataFrame) -> tuple[np.ndarray, list[str]]
     ------
     UnknownIdError
         If an item is not in `movies`.
+    InvalidInput
+        If `movies` has an item twice, lacks a column, or its genres are texts.
+
+    Examples
+    --------
+    >>> genre_matrix([7, 5], pd.DataFrame({"movieId": [5, 7], "genres": [("Drama", "Crime"), ("Comedy",)]}))
+    (array([[ True, False, False],
+           [False,  True,  True]]), ['Comedy', 'Crime', 'Drama'])
     """
-    rows = pd.Index(movies["movieId"]).get_indexer(item_ids)
+    if not {"movieId", "genres"} <= set(movies):
+        raise InvalidInput(f"movies has the columns {list(movies)}: rename them to 'movieId' and 'genres'")
+    known = pd.Index(movies["movieId"])
+    if not known.is_unique:
+        raise InvalidInput(f"movies has item {known[known.duplicated()][0]!r} twice: drop the second row")
+    rows = known.get_indexer(item_ids)
     if (rows < 0).any():
         unknown = np.asarray(item_ids)[rows < 0]
         raise UnknownIdError(f"item_ids: {len(unknown)} are not in movies, such as {unknown[0]!r}: add them")
     genres = movies["genres"].iloc[rows].tolist()
-    names = sorted({name for mine in genres for name in mine})
-    place = {name: column for column, name in enumerate(names)}
-    matrix = np.zeros((len(genres), len(names)), dtype=bool)
-    for row, mine in enumerate(genres):
-        matrix[row, [place[name] for name in mine]] = True
-    return matrix, names
+    texts = [mine for mine in genres if not isinstance(mine, (tuple, list, set, frozenset, np.ndarray))]
+    if texts:
+        raise InvalidInput(
+            f"movies holds genres as {texts[0]!r}: pass tuples of names, e.g. movies['genres'].str.split('|')"
+        )
+    encoder = MultiLabelBinarizer()
+    return encoder.fit_transform(genres).astype(bool), list(encoder.classes_)
 
 
 def unit_vectors(item_ids, vectors) -> np.ndarray:
@@ -84,8 +100,7 @@ def intra_list_distance(recommended, item_ids, vectors, k: int | None = None) ->
     >>> intra_list_distance([[10, 20, 30]], [10, 20, 30], genres).round(4)
     array([0.7643])
     """
-    lists = as_lists(recommended)
-    rows = rows_of_items(lists if k is None else lists.top(k), item_ids)
+    rows = rows_of_items(recommended, item_ids, k)
     # The last row, which −1 reaches, stands for an empty place.
     units = np.vstack([unit_vectors(item_ids, vectors), np.zeros(np.shape(vectors)[1])])
     n = (rows >= 0).sum(axis=1)
@@ -141,8 +156,7 @@ def genre_coverage(recommended, item_ids, genres, k: int | None = None) -> np.nd
     >>> genre_coverage([[10, 20], [10, 30]], [10, 20, 30, 40], genres).round(4)
     array([0.6, 1.2])
     """
-    lists = as_lists(recommended)
-    rows = rows_of_items(lists if k is None else lists.top(k), item_ids)
+    rows = rows_of_items(recommended, item_ids, k)
     genres = check_finite("genres", genres) > 0
     if genres.ndim != 2 or len(genres) != len(item_ids):
         raise InvalidInput(f"genres has shape {genres.shape}: pass a row for each item")

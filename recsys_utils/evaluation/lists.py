@@ -1,25 +1,20 @@
 """Lists of recommendations and the test items that they should have found.
 
-Every metric of this package reads one of two things that are made here:
-:class:`Lists` (what was recommended) or :class:`Judged` (which places of each
-list held a relevant item). Duplicates, NaN scores and lists of the wrong shape
-are refused once, at this door.
+Every metric of this package reads one of two things that are made here: :class:`Lists` (what was recommended)
+or :class:`Judged` (which places of each list held a relevant item). Duplicates, NaN scores, ids of mixed
+types and lists of the wrong shape are refused once, at this door.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 import pandas as pd
 
-from ..check import check_float, check_int, check_same_length
-from ..errors import InvalidInput, UnknownIdError
+from ..check import check_float, check_ids, check_int, check_same_length
+from ..errors import Diverged, InvalidInput, UnknownIdError
 from ..interactions import Interactions
-
-# Lists that together take more than the first are looked up in blocks of the second, in bytes.
-_CACHE_BYTES, _BLOCK_BYTES = 6 * 2**20, 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +24,7 @@ class Lists:
     Attributes
     ----------
     items : ndarray, shape (n_users, length)
-        Raw item ids; what stands behind a list's own length has no meaning.
+        Raw item ids; behind a list's own length stands the missing id, −1 or "".
     lengths : ndarray of int64, shape (n_users,)
         How many items each list really holds.
     """
@@ -45,21 +40,24 @@ class Lists:
         """Boolean mask, shape (n_users, length): the places that hold an item."""
         return np.arange(self.items.shape[1]) < self.lengths[:, None]
 
-    def top(self, k: int) -> Lists:
-        """The first `k` places of every list.
+    def top(self, k: int | None) -> Lists:
+        """The first `k` places of every list (None: all of them).
 
         Raises
         ------
         InvalidInput
             If no list has `k` places: a metric at `k` of shorter lists would be another metric.
         """
-        check_int("k", k)
-        if k > self.items.shape[1]:
-            raise InvalidInput(
-                f"k={k} is larger than the lists, which have {self.items.shape[1]} places: recommend at "
-                "least k items, or lower k"
-            )
+        if k is None:
+            return self
+        check_places(k, self.items.shape[1])
         return Lists(self.items[:, :k], np.minimum(self.lengths, k))
+
+
+def check_places(k: int, length: int) -> None:
+    """Refuse a cut-off beyond the end of the lists."""
+    if check_int("k", k) > length:
+        raise InvalidInput(f"k={k} is larger than the lists, which have {length} places: recommend k items, or lower k")
 
 
 def as_lists(recommended, scores=None) -> Lists:
@@ -68,95 +66,117 @@ def as_lists(recommended, scores=None) -> Lists:
     Parameters
     ----------
     recommended : array-like, shape (n_users, length), or sequence of sequences, or Lists
-        Raw item ids, best first. Lists of several lengths are padded: the missing
-        places count as misses, never as a shorter list.
+        Raw item ids, best first. The missing id that ``recommend`` gives where nothing is left (−1, or "" among
+        strings) may fill the end of a list, and shorter lists are filled so: a missing place counts as a miss,
+        never as a shorter list.
     scores : array-like, shape (n_users, length), optional
-        The scores that the model gave. A place with score minus infinity is empty, as in
-        :meth:`Recommender.recommend <recsys_utils.models.base.Recommender.recommend>`.
+        The scores that the model gave. A place with score minus infinity is empty as well.
 
     Raises
     ------
     InvalidInput
-        For an item that stands twice in a list, NaN scores, scores that rise along a
-        list, an empty place before a full one, or no users at all.
+        For an item that stands twice in a list, NaN scores, scores that rise along a list, an empty place before a
+        full one, ids that are neither integers nor strings or both, or no users at all.
 
     Examples
     --------
-    >>> as_lists([[10, 20, 30], [20]]).lengths
-    array([3, 1])
+    >>> as_lists([[10, 20, 30], [20], [30, 10, -1]]).lengths
+    array([3, 1, 2])
     """
     if isinstance(recommended, Lists):
         return recommended
-    if isinstance(recommended, np.ndarray) and recommended.ndim == 2:
-        items, lengths = recommended, np.full(len(recommended), recommended.shape[1], dtype=np.int64)
-    else:
-        items, lengths = _pad(recommended)
-    if len(items) == 0 or items.shape[1] == 0:
-        raise InvalidInput(f"recommended has shape {items.shape}: pass at least one user and one place")
+    items = _rectangle(recommended)
+    filled = items != _missing(items)
     if scores is not None:
-        lengths = np.minimum(lengths, _filled_places(items, scores))
-    row = _first_repeat(_codes(items), lengths)
+        filled &= _checked_scores(items, scores) > -np.inf
+        items = np.where(filled, items, _missing(items))
+    lists = Lists(items, filled.sum(axis=1))
+    if (filled != lists.filled).any():
+        row = int(np.argmax((filled != lists.filled).any(axis=1)))
+        raise InvalidInput(
+            f"recommended has an empty place before a full one in the list at position {row}: move empty places "
+            "to the end"
+        )
+    row = _first_repeat(_codes(items, items[0, :0])[0], lists.lengths)
     if row >= 0:
-        shown = items[row, : lengths[row]]
-        repeated = pd.Series(shown)[pd.Series(shown).duplicated()].iloc[0]
+        ids, count = np.unique(items[row, : lists.lengths[row]], return_counts=True)
         raise InvalidInput(
-            f"recommended holds item {repeated!r} twice in the list at position {row}: a repeated hit would "
-            "count twice; keep the first place only"
+            f"recommended holds item {ids[count > 1].tolist()[0]!r} twice in the list at position {row}: a repeated "
+            "hit would count twice; keep the first place only"
         )
-    return Lists(items, lengths)
+    return lists
 
 
-def _pad(recommended) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(recommended, np.ndarray) or not isinstance(recommended, Sequence):
-        raise InvalidInput(
-            f"recommended must hold one list of items per user, got {type(recommended).__name__} with shape "
-            f"{np.shape(recommended)}: wrap a single user's list in another pair of brackets"
-        )
-    rows = [np.asarray(row) for row in recommended]
+def _rectangle(recommended) -> np.ndarray:
+    """All lists as one array, the missing id behind the end of each."""
+    if isinstance(recommended, np.ndarray) and recommended.ndim == 2:
+        items = check_ids("recommended", recommended)
+    else:
+        joined, lengths = _joined("recommended", recommended)
+        items = np.full((len(lengths), lengths.max(initial=0)), _missing(joined), dtype=joined.dtype)
+        items[np.arange(items.shape[1]) < lengths[:, None]] = joined
+    if items.size == 0:
+        raise InvalidInput(f"recommended has shape {items.shape}: pass at least one user and one place")
+    return items
+
+
+def _joined(name: str, lists) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of all users' lists one after another, and how many each has."""
+    if not hasattr(lists, "__len__") or isinstance(lists, (str, dict, pd.DataFrame)):
+        raise InvalidInput(f"{name} must hold one list of items per user, got {type(lists).__name__}: pass lists")
+    rows = [check_ids(name, list(mine) if isinstance(mine, (set, frozenset)) else mine) for mine in lists]
     if any(row.ndim != 1 for row in rows):
-        raise InvalidInput("recommended must hold one list per user: wrap a single user's list in brackets")
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    full = [row for row in rows if len(row)]
-    dtype = np.result_type(*full) if full else np.int64
-    items = np.zeros((len(rows), int(lengths.max(initial=0))), dtype=dtype)
-    for row, place in zip(rows, items, strict=True):
-        place[: len(row)] = row
-    return items, lengths
+        raise InvalidInput(f"{name} must hold one list per user: wrap a single user's list in another pair of brackets")
+    full = [row for row in rows if len(row)] or [np.empty(0, dtype=np.int64)]
+    if len({row.dtype for row in full}) > 1:
+        raise InvalidInput(f"{name} holds integer ids in some lists and strings in others: use the ids of the data")
+    return np.concatenate(full), np.array([len(row) for row in rows], dtype=np.int64)
 
 
-def _filled_places(items: np.ndarray, scores) -> np.ndarray:
+def _missing(items: np.ndarray):
+    """What stands for "no item" among ids of this kind."""
+    return -1 if items.dtype.kind == "i" else ""
+
+
+def _checked_scores(items: np.ndarray, scores) -> np.ndarray:
     scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != items.shape:
         raise InvalidInput(f"scores has shape {scores.shape}, recommended {items.shape}: pass one per item")
-    if np.isnan(scores).any():
-        row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
-        raise InvalidInput(f"scores holds NaN, first in the list at position {row}: mend the model behind it")
-    if (scores[:, 1:] > scores[:, :-1]).any():
-        row = int(np.flatnonzero((scores[:, 1:] > scores[:, :-1]).any(axis=1))[0])
-        raise InvalidInput(f"scores rises along the list at position {row}: sort each list best first")
-    return (scores > -np.inf).sum(axis=1)
+    for error, fault, remedy, bad in (
+        (Diverged, "holds NaN", "mend the model behind it", np.isnan(scores)),
+        (InvalidInput, "rises along the list", "sort each list best first", scores[:, 1:] > scores[:, :-1]),
+    ):
+        if bad.any():
+            raise error(f"scores {fault}, first in the list at position {int(bad.any(axis=1).argmax())}: {remedy}")
+    return scores
 
 
-def _codes(*arrays: np.ndarray):
-    """Raw ids as integers, in the shapes given; ids that are integers already stay as they are."""
-    if all(array.dtype.kind in "iu" for array in arrays):
-        # Half the bytes, where the ids allow it, are half the traffic between memory and processor.
-        small = all(array.size == 0 or -(2**31) < array.min() <= array.max() < 2**31 for array in arrays)
-        codes = [np.ascontiguousarray(array, dtype=np.int32 if small else np.int64) for array in arrays]
-    else:
-        flat = pd.factorize(np.concatenate([array.ravel().astype(object) for array in arrays]))[0]
-        ends = np.cumsum([array.size for array in arrays])[:-1]
-        codes = [part.reshape(array.shape) for part, array in zip(np.split(flat, ends), arrays, strict=True)]
-    return codes[0] if len(codes) == 1 else codes
+def _codes(recommended: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Raw ids of both sides as integers, in the shapes given; integers stay as they are."""
+    if relevant.size and recommended.dtype.kind != relevant.dtype.kind:
+        kinds = ["integers" if side.dtype.kind == "i" else "strings" for side in (recommended, relevant)]
+        raise InvalidInput(
+            f"recommended holds {kinds[0]} and relevant {kinds[1]} ({relevant[0]!r}): use one kind of id"
+        )
+    if recommended.dtype.kind == "i":
+        return recommended, relevant.astype(np.int64, copy=False)
+    codes = pd.factorize(np.concatenate([recommended.ravel(), relevant]))[0]
+    return codes[: recommended.size].reshape(recommended.shape), codes[recommended.size :]
 
 
 @numba.njit(cache=True)
 def _first_repeat(items, lengths):
     for row in range(items.shape[0]):
-        for i in range(lengths[row]):
-            for j in range(i):
-                if items[row, i] == items[row, j]:
-                    return row
+        mine = items[row, : lengths[row]]
+        if len(mine) > 32:  # sorting pays
+            ordered = np.sort(mine)
+            if (ordered[1:] == ordered[:-1]).any():
+                return row
+        else:
+            for i in range(len(mine)):
+                for j in range(i):
+                    if mine[i] == mine[j]:
+                        return row
     return -1
 
 
@@ -198,19 +218,19 @@ class Relevant:
         InvalidInput
             If a user has an item twice, or `gains` do not match or are not positive.
         """
-        lists = [np.asarray(list(mine)) for mine in relevant]
-        for user, mine in enumerate(lists):
-            if len(pd.unique(pd.Series(mine))) < len(mine):
-                raise InvalidInput(f"relevant repeats an item of the user at position {user}: name each once")
-        full = [mine for mine in lists if len(mine)]
-        items = np.concatenate(full) if full else np.empty(0, dtype=np.int64)
-        rows = np.repeat(np.arange(len(lists)), [len(mine) for mine in lists])
+        items, lengths = _joined("relevant", relevant)
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        twice = pd.DataFrame({"row": rows, "item": items}).duplicated().to_numpy()
+        if twice.any():
+            raise InvalidInput(
+                f"relevant repeats item {items[twice][0]!r} of the user at position {rows[twice][0]}: name each once"
+            )
         if gains is not None:
             gains = np.array([gain for mine in gains for gain in mine], dtype=np.float64)
             check_same_length(gains=gains, relevant=items)
             if not (np.isfinite(gains) & (gains > 0)).all():
                 raise InvalidInput("gains must be finite and positive: leave irrelevant items out instead")
-        return cls(len(lists), rows, items, gains)
+        return cls(len(lengths), rows, items, gains)
 
     @classmethod
     def from_interactions(
@@ -234,16 +254,16 @@ class Relevant:
             If `user_ids` repeats a user, or a gain is 0.
         """
         rows, items, n_users = test.user_rows, test.item_ids[test.item_rows], test.n_users
+        gains = test.values if graded else None
         keep = None if threshold is None else test.values >= check_float("threshold", threshold)
         if user_ids is not None:
             known = test.rows_of_users(user_ids)
-            if len(np.unique(known[known >= 0])) < (known >= 0).sum():
+            if not pd.Index(user_ids).is_unique:
                 raise InvalidInput("user_ids repeats a user: name each once")
             place = np.full(test.n_users, -1, dtype=np.int64)
             place[known[known >= 0]] = np.flatnonzero(known >= 0)
             rows, n_users = place[rows], len(known)
             keep = rows >= 0 if keep is None else keep & (rows >= 0)
-        gains = test.values if graded else None
         if keep is not None:
             rows, items, gains = rows[keep], items[keep], None if gains is None else gains[keep]
         if graded and (gains <= 0).any():
@@ -277,12 +297,7 @@ class Judged:
 
     def top_hits(self, k: int) -> np.ndarray:
         """The hits at the first `k` places, shape (n_users, k); InvalidInput if the lists are shorter."""
-        check_int("k", k)
-        if k > self.hits.shape[1]:
-            raise InvalidInput(
-                f"k={k} is larger than the lists, which have {self.hits.shape[1]} places: recommend at "
-                "least k items, or lower k"
-            )
+        check_places(k, self.hits.shape[1])
         return self.hits[:, :k]
 
     def only_known(self, values: np.ndarray) -> np.ndarray:
@@ -305,10 +320,15 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
     gains : sequence of sequences of float, optional
         How relevant each of the `relevant` items is, where that is a sequence.
 
+    Returns
+    -------
+    Judged
+        What every accuracy metric takes: ``ndcg(judge(...), k=10)``.
+
     Raises
     ------
     InvalidInput
-        For another number of users on the two sides, and for what :func:`as_lists` refuses.
+        For another number of users or another kind of ids on the two sides, and for what :func:`as_lists` refuses.
 
     Examples
     --------
@@ -329,57 +349,28 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
             f"recommended has {len(lists)} users and relevant {len(relevant)}: pass one list and one set per "
             "user, in the same order"
         )
-    items, wanted = _codes(lists.items, relevant.items)
-    if (lists.lengths < items.shape[1]).any():
-        nobody = min(items.min(), wanted.min(initial=0)) - 1
-        items = np.where(lists.filled, items, nobody)
-    rows = relevant.rows
-    gains = np.empty(0) if relevant.gains is None else relevant.gains
-    if items.nbytes > _CACHE_BYTES:
-        block = max(1, _BLOCK_BYTES // items[0].nbytes)
-        rows, wanted, gains = _by_block(rows, wanted, gains, len(items), block)
-    hits, gained, n_relevant = _mark(items, rows, wanted, gains)
+    hits = np.zeros(lists.items.shape, dtype=bool)
+    # Where each pair stands in its user's list, −1 for nowhere.
+    place = _places(*_codes(lists.items, relevant.items), relevant.rows)
+    found = np.flatnonzero(place >= 0)
+    at = relevant.rows[found], place[found]
+    hits[at] = True
     if relevant.gains is None:
-        return Judged(hits, lists.lengths, n_relevant)
-    return Judged(hits, lists.lengths, n_relevant, gained, _ideal_gains(relevant, items.shape[1]))
+        return Judged(hits, lists.lengths, relevant.counts)
+    gained = np.zeros(hits.shape)
+    gained[at] = relevant.gains[found]
+    return Judged(hits, lists.lengths, relevant.counts, gained, _ideal_gains(relevant, hits.shape[1]))
 
 
 @numba.njit(cache=True)
-def _mark(items, rows, wanted, gains):
-    """Look each wanted item up in its user's list: hits, their gains (if any), relevant items per user."""
-    graded = len(gains) > 0
-    hits = np.zeros(items.shape, dtype=np.bool_)
-    gained = np.zeros(items.shape if graded else (0, 0))
-    n_relevant = np.zeros(len(items), dtype=np.int64)
+def _places(items, wanted, rows):
+    places = np.empty(len(rows), dtype=np.int64)
     for pair in range(len(rows)):
-        row, item = rows[pair], wanted[pair]
-        n_relevant[row] += 1
-        place = -1
+        row, item, place = rows[pair], wanted[pair], -1
         for i in range(items.shape[1]):  # to the end without a break: no branch to guess wrong
             place = i if items[row, i] == item else place
-        if place >= 0:
-            hits[row, place] = True
-            if graded:
-                gained[row, place] = gains[pair]
-    return hits, gained, n_relevant
-
-
-@numba.njit(cache=True)
-def _by_block(rows, wanted, gains, n_rows, block):
-    """Pairs reordered by blocks of users, so that the lists of one block stay in the processor's cache."""
-    starts = np.zeros(n_rows // block + 2, dtype=np.int64)
-    for row in rows:
-        starts[row // block + 1] += 1
-    for i in range(1, len(starts)):
-        starts[i] += starts[i - 1]
-    new_rows, new_wanted, new_gains = np.empty_like(rows), np.empty_like(wanted), np.empty_like(gains)
-    for pair in range(len(rows)):
-        to = starts[rows[pair] // block]
-        starts[rows[pair] // block] += 1
-        new_rows[to], new_wanted[to] = rows[pair], wanted[pair]
-        if len(gains):
-            new_gains[to] = gains[pair]
-    return new_rows, new_wanted, new_gains
+        places[pair] = place
+    return places
 
 
 def _ideal_gains(relevant: Relevant, length: int) -> np.ndarray:
@@ -392,20 +383,25 @@ def _ideal_gains(relevant: Relevant, length: int) -> np.ndarray:
     return ideal
 
 
-def rows_of_items(lists: Lists, item_ids) -> np.ndarray:
-    """Position of every recommended item in `item_ids`, −1 at empty places, shape (n_users, length).
+def rows_of_items(recommended, item_ids, k: int | None = None) -> np.ndarray:
+    """Position in `item_ids` of every item at the first `k` places, −1 at empty ones, shape (n_users, k).
 
     Raises
     ------
     UnknownIdError
         For a recommended item that is not in `item_ids`: a list can hold only what the catalogue has.
+    InvalidInput
+        If `item_ids` repeats an item.
     """
-    rows = pd.Index(item_ids).get_indexer(lists.items.ravel()).reshape(lists.items.shape)
+    lists, catalogue = as_lists(recommended).top(k), pd.Index(item_ids)
+    if not catalogue.is_unique:
+        raise InvalidInput(f"item_ids repeats {catalogue[catalogue.duplicated()][0]!r}: name each item once")
+    rows = catalogue.get_indexer(lists.items.ravel()).reshape(lists.items.shape)
     unknown = (rows < 0) & lists.filled
     if unknown.any():
         raise UnknownIdError(
-            f"recommended holds {int(unknown.sum())} items that are not in the catalogue of {len(item_ids)}, "
-            f"such as {lists.items[unknown][0]!r}: pass the catalogue that the model was fitted on"
+            f"recommended holds {int(unknown.sum())} items that are not in the catalogue of {len(catalogue)}, "
+            f"such as {lists.items[unknown].tolist()[0]!r}: pass the catalogue that the model was fitted on"
         )
     return np.where(lists.filled, rows, -1)
 

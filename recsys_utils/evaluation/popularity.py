@@ -1,20 +1,19 @@
-"""Novelty and popularity bias: how well known the recommended items are."""
+"""Novelty and popularity bias: how well known the recommended items are.
+
+One rule in all three functions: an item that nobody has counts as if one user had it.
+"""
 from __future__ import annotations
 
 import numpy as np
 
+from ..check import check_same_length
 from ..interactions import Interactions
-from .lists import as_lists, mean_over_list, rows_of_items
+from .lists import mean_over_list, rows_of_items
 
 
-def _shares(train: Interactions, at_least: int) -> np.ndarray:
-    """Share of the users who have each item, shape (n_items,); items with fewer users count as `at_least`."""
-    return np.maximum(np.bincount(train.item_rows, minlength=train.n_items), at_least) / train.n_users
-
-
-def _rows(recommended, train: Interactions, k: int | None) -> np.ndarray:
-    lists = as_lists(recommended)
-    return rows_of_items(lists if k is None else lists.top(k), train.item_ids)
+def _shares(train: Interactions) -> np.ndarray:
+    """Share of the users who have each item, at least one of them, shape (n_items,)."""
+    return np.maximum(np.bincount(train.item_rows, minlength=train.n_items), 1) / train.n_users
 
 
 def novelty(recommended, train: Interactions, k: int | None = None) -> np.ndarray:
@@ -59,13 +58,14 @@ def novelty(recommended, train: Interactions, k: int | None = None) -> np.ndarra
     >>> novelty([[1, 2, 3], [3, 2, 1]], Interactions.from_frame(log), k=2)
     array([0.5, 1.5])
     """
-    return mean_over_list(-np.log2(_shares(train, at_least=1)), _rows(recommended, train, k))
+    return mean_over_list(-np.log2(_shares(train)), rows_of_items(recommended, train.item_ids, k))
 
 
 def average_popularity(recommended, train: Interactions, k: int | None = None) -> np.ndarray:
     """Mean share of the users who have the recommended items, shape (n_users,).
 
-    Arguments, results and errors are those of :func:`novelty`.
+    An item that nobody has counts as if one user had it, as in :func:`novelty`. Arguments, results and
+    errors are those of that function too.
 
     References
     ----------
@@ -80,7 +80,7 @@ def average_popularity(recommended, train: Interactions, k: int | None = None) -
     >>> average_popularity([[1, 2], [2, 1]], Interactions.from_frame(log), k=1)
     array([1. , 0.5])
     """
-    return mean_over_list(_shares(train, at_least=0), _rows(recommended, train, k))
+    return mean_over_list(_shares(train), rows_of_items(recommended, train.item_ids, k))
 
 
 def popularity_lift(recommended, train: Interactions, user_ids, k: int | None = None) -> np.ndarray:
@@ -109,6 +109,8 @@ def popularity_lift(recommended, train: Interactions, user_ids, k: int | None = 
     ------
     UnknownIdError
         If `train` does not know a user or an item.
+    InvalidInput
+        If there is not one list per user.
 
     References
     ----------
@@ -124,10 +126,11 @@ def popularity_lift(recommended, train: Interactions, user_ids, k: int | None = 
     >>> popularity_lift([[1]], Interactions.from_frame(log), [4])
     array([2.])
     """
-    share = _shares(train, at_least=0)
-    users = train.rows_of_users(np.asarray(user_ids), strict=True)
+    share, rows = _shares(train), rows_of_items(recommended, train.item_ids, k)
+    users = train.rows_of_users(user_ids, strict=True)
+    check_same_length(user_ids=users, recommended=rows)
     count = np.bincount(train.user_rows, minlength=train.n_users)
     total = np.bincount(train.user_rows, weights=share[train.item_rows], minlength=train.n_users)
     with np.errstate(invalid="ignore"):
         history = (total / count)[users]
-    return mean_over_list(share, _rows(recommended, train, k)) / history - 1
+    return mean_over_list(share, rows) / history - 1

@@ -7,9 +7,11 @@ here, with a name.
 """
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from ..check import check_choice
+from ..check import check_choice, check_int
 from ..errors import InvalidInput
 from .lists import Judged
 
@@ -112,7 +114,8 @@ def average_precision(judged: Judged, k: int = 10, denominator: str = "capped") 
 
     References
     ----------
-    Manning, Raghavan and Schütze (2008), *Introduction to information retrieval*, section 8.4.
+    Manning, Raghavan and Schütze (2008), *Introduction to information retrieval*, section 8.4, who divide by the
+    number of relevant items.
 
     Examples
     --------
@@ -150,12 +153,17 @@ def reciprocal_rank(judged: Judged, k: int = 10) -> np.ndarray:
 def discounts(k: int) -> np.ndarray:
     r"""The weight of each place in nDCG, :math:`1/\log_2(i + 1)` for places :math:`i = 1 \dots k`.
 
+    Raises
+    ------
+    InvalidInput
+        If `k` is below 1.
+
     Examples
     --------
     >>> discounts(3).round(4)
     array([1.    , 0.6309, 0.5   ])
     """
-    return 1 / np.log2(np.arange(2, k + 2))
+    return 1 / np.log2(np.arange(2, check_int("k", k) + 2))
 
 
 def ndcg(judged: Judged, k: int = 10, gain: str = "binary") -> np.ndarray:
@@ -178,12 +186,14 @@ def ndcg(judged: Judged, k: int = 10, gain: str = "binary") -> np.ndarray:
     Raises
     ------
     InvalidInput
-        If `k` is larger than the lists, or graded gains are asked for and the items have none.
+        If `k` is larger than the lists, graded gains are asked for and the items have none, or a gain
+        is too large for its exponential.
 
     References
     ----------
-    Järvelin and Kekäläinen (2002), *Cumulated gain-based evaluation of IR techniques*; the exponential
-    gain is that of Burges et al. (2005), *Learning to rank using gradient descent*.
+    Järvelin and Kekäläinen (2002), *Cumulated gain-based evaluation of IR techniques*, who leave the first places
+    undiscounted; the discount :math:`1/\log_2(i + 1)` and the exponential gain are those of Burges et al. (2005),
+    *Learning to rank using gradient descent*.
 
     Examples
     --------
@@ -209,6 +219,8 @@ def ndcg(judged: Judged, k: int = 10, gain: str = "binary") -> np.ndarray:
             raise InvalidInput(f"gain={gain!r} needs graded items, these have no gains: pass gains=")
         found, ideal = judged.gains[:, :k], judged.ideal_gains[:, :k]
         if gain == "exponential":
+            if (highest := ideal.max(initial=0)) > 1000:
+                raise InvalidInput(f"gain='exponential' overflows for a gain of {highest:g}: rescale, or use 'linear'")
             found, ideal = np.exp2(found) - 1, np.exp2(ideal) - 1
         found, ideal = found @ weight, ideal @ weight
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -216,12 +228,17 @@ def ndcg(judged: Judged, k: int = 10, gain: str = "binary") -> np.ndarray:
 
 
 #: Names that :func:`~recsys_utils.evaluation.evaluate_ranking` knows, each a function of (judged, k).
+#: A suffix names the denominator, where it is not the default.
 RANKING_METRICS = {
     "ndcg": ndcg,
     "recall": recall,
-    "recall_capped": lambda judged, k: recall(judged, k, denominator="capped"),
+    "recall_capped": partial(recall, denominator="capped"),
     "precision": precision,
+    "precision_returned": partial(precision, denominator="returned"),
+    "precision_capped": partial(precision, denominator="capped"),
     "map": average_precision,
+    "map_relevant": partial(average_precision, denominator="relevant"),
+    "map_k": partial(average_precision, denominator="k"),
     "mrr": reciprocal_rank,
     "hit_rate": hit_rate,
 }

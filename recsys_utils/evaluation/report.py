@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ..check import check_choice, check_float, check_int, check_rng
+from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
 from ..errors import InvalidInput
 
 _BLOCK = 4_000_000  # cells of one block of resampling weights
@@ -22,22 +22,42 @@ class Report:
         One row a user (raw ids as index), one column a metric; no NaN.
     left_out : dict of str to int
         Users without a value, counted by reason: they are stated, never averaged in.
+    overall : dict of str to float
+        What is a property of all lists together and has no value for one user, such as coverage.
+
+    Raises
+    ------
+    InvalidInput
+        If `per_user` is empty, names a user twice, or holds NaN.
     """
 
     per_user: pd.DataFrame
     left_out: dict[str, int] = field(default_factory=dict)
+    overall: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        users = self.per_user.index
+        if not users.is_unique:
+            raise InvalidInput(f"user_ids names user {users[users.duplicated()][0]!r} twice: one row a user")
+        if self.per_user.empty or self.per_user.isna().to_numpy().any():
+            raise InvalidInput("per_user is empty or holds NaN: use Report.from_columns, which counts who is left out")
 
     @classmethod
     def from_columns(cls, user_ids, reason: str = "no value", **columns) -> Report:
         """Collect per-user metrics, for example ``novelty=novelty(lists, ...)``.
 
-        Users with NaN in any column are left out of all of them (so that the columns
-        average the same users) and counted under `reason`.
+        Each column holds one value for each of `user_ids`, in their order (the index of a Series is not read). Users
+        with NaN in any column are left out of all of them (so that the columns average the same users) and counted
+        under `reason`.
+
+        Returns
+        -------
+        Report
 
         Raises
         ------
         InvalidInput
-            If no user has a value.
+            If no user has a value, a user is named twice, or a column has another length.
 
         Examples
         --------
@@ -46,6 +66,8 @@ class Report:
         >>> report.mean()["score"], report.left_out
         (np.float64(0.75), {'no test items': 1})
         """
+        columns = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
+        check_same_length(user_ids=user_ids, **columns)
         table = pd.DataFrame(columns, index=pd.Index(np.asarray(user_ids), name="user"))
         kept = table.dropna()
         if kept.empty:
@@ -58,17 +80,18 @@ class Report:
         """Names of the metrics, the headline first."""
         return list(self.per_user.columns)
 
-    def _statistics(self, totals: np.ndarray) -> np.ndarray:
-        """Metrics from weighted column totals, shape (..., n_columns + 1); the last total is the weight."""
-        return totals[..., :-1] / totals[..., -1:]
+    def totals(self) -> pd.DataFrame:
+        """What is summed over users: a column for each metric, and last its ``weight`` (1, or the user's ratings)."""
+        return self.per_user.assign(weight=1.0)
 
-    def _table(self) -> np.ndarray:
-        """The columns that are totalled and a column of ones, shape (n_users, n_columns + 1)."""
-        return np.column_stack([self.per_user.to_numpy(np.float64), np.ones(len(self.per_user))])
+    def value(self, metric: str, total, weight):
+        """A metric from the sums of its column and of the weights over some users."""
+        return total / weight
 
     def mean(self) -> pd.Series:
         """Each metric over all users (of ratings: over all ratings)."""
-        return pd.Series(self._statistics(self._table().sum(axis=0)), index=self.metrics)
+        sums = self.totals().sum()
+        return pd.Series({name: self.value(name, sums[name], sums["weight"]) for name in self.metrics})
 
     def interval(self, level: float = 0.95, n_resamples: int = 1000, rng=0) -> pd.DataFrame:
         """Percentile bootstrap over users.
@@ -100,14 +123,15 @@ class Report:
                mean  low  high
         score   0.5  0.5   0.5
         """
-        low, high = _quantiles(level)
-        draws = self._statistics(_resampled_totals(self._table(), check_int("n_resamples", n_resamples), rng))
-        edges = np.quantile(draws, [low, high], axis=0)
-        return pd.DataFrame({"mean": self.mean(), "low": edges[0], "high": edges[1]}, index=self.metrics)
+        quantiles, table = _quantiles(level), self.totals()
+        sums = pd.DataFrame(_sums(table.to_numpy(), n_resamples, _drawn_users, rng), columns=table.columns)
+        draws = [self.value(name, sums[name], sums["weight"]) for name in self.metrics]
+        low, high = np.quantile(draws, quantiles, axis=1)
+        return pd.DataFrame({"mean": self.mean(), "low": low, "high": high}, index=self.metrics)
 
     def summary(self) -> str:
         """One sentence: the metrics, and who was left out."""
-        values = ", ".join(f"{name} {value:.4f}" for name, value in self.mean().items())
+        values = ", ".join(f"{name} {value:.4f}" for name, value in {**self.mean(), **self.overall}.items())
         out = "; ".join(f"{n:,} left out: {reason}" for reason, n in self.left_out.items()) or "none left out"
         return f"{values} over {len(self.per_user):,} users ({out})"
 
@@ -124,13 +148,14 @@ class RatingReport(Report):
         """The two metrics, the headline first."""
         return ["rmse", "mae"]
 
-    def _table(self) -> np.ndarray:
-        return self.per_user[["squared_error", "absolute_error", "ratings"]].to_numpy(np.float64)
+    def totals(self) -> pd.DataFrame:
+        """Sums of squared (``rmse``) and of absolute errors (``mae``) of each user, and the number of ratings."""
+        columns = ["squared_error", "absolute_error", "ratings"]
+        return self.per_user[columns].astype(np.float64).set_axis([*self.metrics, "weight"], axis=1)
 
-    def _statistics(self, totals: np.ndarray) -> np.ndarray:
-        means = super()._statistics(totals)
-        means[..., 0] = np.sqrt(means[..., 0])
-        return means
+    def value(self, metric: str, total, weight):
+        """The root of the mean for ``rmse``, else the mean."""
+        return np.sqrt(total / weight) if metric == "rmse" else total / weight
 
 
 @dataclass(frozen=True)
@@ -165,26 +190,33 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two models user by user.
 
-    The interval comes from drawing users with replacement, both models' values together. The
-    p-value comes from exchanging the two models' values of a random half of the users: how often
-    does chance alone make a difference at least as large? With the observed one counted in, it is
-    never 0, and no smaller than ``1 / (n_resamples + 1)``.
+    The interval comes from drawing users with replacement, both models' values together. The two-sided p-value comes
+    from tossing a fair coin for every user: heads, and the two models' values change places. How often does chance
+    alone make a difference at least as large, in either direction? With the observed one counted in, it is never 0,
+    and no smaller than ``1 / (n_resamples + 1)``. Both hold the fitted models fixed: what another training set or
+    another seed would change is not in them. For several comparisons at once see :func:`holm`.
 
     Parameters
     ----------
     first, second : Report
-        Of the same users (and, for ratings, the same ratings).
+        Of the same users (and, for ratings, the same ratings), in any order of users and of metrics.
     metric : str, optional
-        By default the first one.
+        By default the first one of `first`.
     level : float
+        Share of the resampled differences inside the interval, strictly between 0 and 1.
     n_resamples : int
         For the bootstrap and for the permutations.
     rng : int or Generator
 
+    Returns
+    -------
+    PairedDifference
+        With ``difference`` (first minus second), ``low``, ``high``, ``p_value`` and ``n_users``.
+
     Raises
     ------
     InvalidInput
-        If the reports cover other users, or have no such metric.
+        If the reports are of different kinds, cover other users or ratings, or have no such metric.
 
     References
     ----------
@@ -210,35 +242,70 @@ def paired_difference(
     metric = first.metrics[0] if metric is None else metric
     for report in (first, second):
         check_choice("metric", metric, report.metrics)
-    if not first.per_user.index.sort_values().equals(second.per_user.index.sort_values()):
+    if type(first) is not type(second):
+        raise InvalidInput(f"first is a {type(first).__name__}, second a {type(second).__name__}: compare one kind")
+    if set(first.per_user.index) != set(second.per_user.index):
         raise InvalidInput(
             f"the reports cover {len(first.per_user)} and {len(second.per_user)} users, not the same ones: "
             "evaluate both models on one split"
         )
-    a = first._table()
-    b = type(second)(second.per_user.loc[first.per_user.index])._table()
-    if a.shape != b.shape or not np.array_equal(a[:, -1], b[:, -1]):
-        raise InvalidInput("the reports count other ratings or metrics: evaluate both with one protocol")
-    column = first.metrics.index(metric)
-    check_int("n_resamples", n_resamples)
-    low, high = _quantiles(level)
-    rng = check_rng(rng)
+    columns = [metric, "weight"]
+    a = first.totals()[columns].to_numpy()
+    b = second.totals().loc[first.per_user.index, columns].to_numpy()
+    if not np.array_equal(a[:, 1], b[:, 1]):
+        raise InvalidInput("the reports count other ratings of the same users: evaluate both with one protocol")
+    quantiles, rng = _quantiles(level), check_rng(rng)
 
-    def statistic(totals_a, totals_b):
-        return first._statistics(totals_a)[..., column] - second._statistics(totals_b)[..., column]
+    def difference(sums_a, sums_b):
+        return first.value(metric, *sums_a.T) - second.value(metric, *sums_b.T)
 
-    width = a.shape[1]
-    totals = _resampled_totals(np.column_stack([a, b]), n_resamples, rng)
-    draws = statistic(totals[:, :width], totals[:, width:])
-    observed = float(statistic(a.sum(axis=0), b.sum(axis=0)))
-
-    swapped = _swapped_totals(a - b, n_resamples, rng)
-    by_chance = statistic(a.sum(axis=0) - swapped, b.sum(axis=0) + swapped)
+    sums = _sums(np.column_stack([a, b]), n_resamples, _drawn_users, rng)
+    low, high = np.quantile(difference(sums[:, :2], sums[:, 2:]), quantiles)
+    observed = float(difference(a.sum(axis=0), b.sum(axis=0)))
+    swapped = _sums(a - b, n_resamples, _coins, rng)
+    by_chance = difference(a.sum(axis=0) - swapped, b.sum(axis=0) + swapped)
     # Exchanges that give the same difference in another order of summation are ties.
-    as_large = np.abs(by_chance) >= abs(observed) - 1e-12
-    p_value = (1 + int(as_large.sum())) / (1 + n_resamples)
-    edges = np.quantile(draws, [low, high])
-    return PairedDifference(metric, observed, float(edges[0]), float(edges[1]), p_value, len(a))
+    as_large = int((np.abs(by_chance) >= abs(observed) - 1e-12).sum())
+    p_value = (1 + as_large) / (1 + n_resamples)
+    return PairedDifference(metric, observed, float(low), float(high), p_value, len(a))
+
+
+def holm(p_values) -> np.ndarray:
+    r"""Holm's correction of several p-values, shape (n,), in the order given.
+
+    .. math:: \tilde p_{(i)} = \min\Bigl(1, \max_{j \le i} \, (n - j + 1)\, p_{(j)}\Bigr)
+
+    with the p-values in ascending order. To call those comparisons different whose corrected value is below 0.05
+    is to err in any of them with a probability of at most 0.05, however the tests depend on each other.
+
+    Parameters
+    ----------
+    p_values : array-like, shape (n,)
+        Of *all* comparisons that were looked at, for example ``[d.p_value for d in differences]``.
+
+    Raises
+    ------
+    InvalidInput
+        For values outside [0, 1].
+
+    References
+    ----------
+    Holm (1979), *A simple sequentially rejective multiple test procedure*.
+
+    Examples
+    --------
+    The smallest of three counts three times, the next twice, the last once.
+
+    >>> holm([0.04, 0.01, 0.03])
+    array([0.06, 0.03, 0.06])
+    """
+    p = check_finite("p_values", p_values)
+    if p.ndim != 1 or (p < 0).any() or (p > 1).any():
+        raise InvalidInput(f"p_values must be 1-D and lie between 0 and 1, got {p_values!r}")
+    order = np.argsort(p)
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return corrected
 
 
 def _quantiles(level: float) -> tuple[float, float]:
@@ -246,25 +313,19 @@ def _quantiles(level: float) -> tuple[float, float]:
     return tail, 1 - tail
 
 
-def _resampled_totals(table: np.ndarray, n_resamples: int, rng) -> np.ndarray:
-    """Column totals of `n_resamples` draws of all users with replacement, shape (n_resamples, n_columns)."""
-    rng, n = check_rng(rng), len(table)
-    totals = np.empty((n_resamples, table.shape[1]))
-    block = max(1, _BLOCK // n)
-    for start in range(0, n_resamples, block):
-        rows = min(block, n_resamples - start)
-        drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-        totals[start : start + rows] = weights @ table
-    return totals
+def _drawn_users(rng, rows: int, n: int) -> np.ndarray:
+    """How often each of `n` users is drawn when `n` are drawn with replacement, shape (rows, n)."""
+    drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
 
 
-def _swapped_totals(difference: np.ndarray, n_resamples: int, rng) -> np.ndarray:
-    """Column totals of `difference` over a random half of the users, shape (n_resamples, n_columns)."""
-    totals = np.empty((n_resamples, difference.shape[1]))
-    block = max(1, _BLOCK // len(difference))
-    for start in range(0, n_resamples, block):
-        rows = min(block, n_resamples - start)
-        swap = rng.integers(2, size=(rows, len(difference))).astype(np.float64)
-        totals[start : start + rows] = swap @ difference
-    return totals
+def _coins(rng, rows: int, n: int) -> np.ndarray:
+    return rng.integers(2, size=(rows, n))
+
+
+def _sums(table: np.ndarray, n_resamples: int, draw, rng) -> np.ndarray:
+    """Column sums over users, weighted by each of `n_resamples` draws, shape (n_resamples, n_columns)."""
+    check_int("n_resamples", n_resamples)
+    rng, block = check_rng(rng), max(1, _BLOCK // len(table))
+    sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
+    return np.concatenate([draw(rng, rows, len(table)).astype(np.float64) @ table for rows in sizes])

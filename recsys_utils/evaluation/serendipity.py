@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import InvalidInput
+from ..check import check_same_length
 from .lists import Relevant, as_lists, judge
 
 
@@ -49,8 +49,7 @@ def serendipity(recommended, relevant, expected, k: int = 10) -> np.ndarray:
     array([0.25])
     """
     lists, expected = as_lists(recommended).top(k), as_lists(expected)
-    if len(expected) != len(lists):
-        raise InvalidInput(f"expected has {len(expected)} users, recommended {len(lists)}: pass one per user")
+    check_same_length(expected=expected, recommended=lists)
     judged = judge(lists, relevant)
     expected_items = Relevant.from_lists(
         [items[:n] for items, n in zip(expected.items, expected.lengths, strict=True)]

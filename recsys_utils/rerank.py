@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..check import check_float, check_int
-from ..errors import InvalidInput
-from .diversity import unit_vectors
-from .lists import Lists, as_lists, rows_of_items
+from .check import check_float, check_int
+from .errors import InvalidInput
+from .evaluation.diversity import unit_vectors
+from .evaluation.lists import Lists, as_lists, rows_of_items
 
 _BLOCK_CELLS = 8_000_000
 _LAST = -1e6  # worth of an empty place: behind every item, before what is already placed
@@ -33,10 +33,16 @@ def mmr(recommended, scores, item_ids, vectors, n: int = 10, trade_off: float = 
     trade_off : float
         :math:`\lambda` in [0, 1]; 1 keeps the model's order, 0 looks at differences only.
 
+    Returns
+    -------
+    Lists
+        ``.items`` holds the new lists, shape (n_users, n), in the ids of `recommended`; every metric takes it.
+
     Raises
     ------
     InvalidInput
-        If there are fewer candidates than places.
+        If there are fewer candidates than places, or `scores` are refused by
+        :func:`~recsys_utils.evaluation.as_lists`.
 
     References
     ----------
