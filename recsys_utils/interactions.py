@@ -158,9 +158,10 @@ class Interactions:
         users, user_rows = _index("user", raw_users, user_ids)
         items, item_rows = _index("item", raw_items, item_ids)
         pair = user_rows * len(items) + item_rows
-        order = np.argsort(pair, kind="stable")
-        starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
-        if len(starts) < len(pair):
+        ordered = np.sort(pair)
+        if (ordered[1:] == ordered[:-1]).any():
+            order = np.argsort(pair, kind="stable")
+            starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
             counts = np.diff(starts, append=len(pair))
             first, last = order[starts], order[starts + counts - 1]
             if duplicates == "error":
