@@ -84,7 +84,8 @@ def test_conda_builds_xlearn_after_its_tools():
 
 def make(*arguments):
     """Run make as from a prompt, not as part of the make that may run these tests."""
-    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "PYTHON", "VENV")}
+    passed_on = ("MAKEFLAGS", "MFLAGS", "PYTHON", "VENV")
+    outside = {name: value for name, value in os.environ.items() if name not in passed_on}
     return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, env=outside)
 
 
@@ -104,10 +105,10 @@ def test_a_shim_without_its_python_is_named_before_anything_is_made(tmp_path):
 
 
 def test_another_python_than_the_environments_is_refused(tmp_path):
-    pretend(tmp_path / "venv" / "bin" / "python", "echo 3.99")
+    there = pretend(tmp_path / "venv" / "bin" / "python", "echo 3.99")
     run = make("interpreter", f"PYTHON={sys.executable}", f"VENV={tmp_path / 'venv'}")
     assert run.returncode and "holds Python 3.99" in run.stdout and "VENV=" in run.stdout
-    assert make("interpreter", f"PYTHON={tmp_path / 'venv' / 'bin' / 'python'}", f"VENV={tmp_path / 'venv'}").returncode == 0
+    assert make("interpreter", f"PYTHON={there}", f"VENV={tmp_path / 'venv'}").returncode == 0
 
 
 def test_clean_removes_environments_builds_and_compiled_code():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys_utils.xlearn import runner as xlearn_runner
 from recsys_utils.errors import InvalidInput, MissingDependency
 from recsys_utils.features import DesignMatrix
 from recsys_utils.xlearn import XLearnCrashed, fit_predict
+from recsys_utils.xlearn import runner as xlearn_runner
 
 N_USERS, N_ITEMS = 20, 30
 needs_xlearn = pytest.mark.skipif(find_spec("xlearn") is None, reason="xLearn is not installed")

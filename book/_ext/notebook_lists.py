@@ -2,7 +2,7 @@
 
 ``{notebook-status}``: when each notebook was executed, on what data and for how long, as the execution step
 stored it in the notebook under ``metadata.recsys_utils``. ``{chapter-list}``: links to the chapters of the
-book, each with the sentence that the directive's body gives for it (``notebooks/01-name: sentence``).
+book, each with the sentence that the directive's body gives for it (``notebooks/name: sentence``).
 """
 
 from __future__ import annotations
