@@ -71,7 +71,8 @@ class SortedVectors:
         vectors = _native(vectors)
         lengths = _lengths(vectors)
         self.order = np.argsort(-lengths, kind="stable")
-        self.lengths, self.vectors = lengths[self.order], vectors[self.order]
+        in_order = (lengths[1:] <= lengths[:-1]).all()  # then they may stay where they are, on a disk for instance
+        self.lengths, self.vectors = lengths[self.order], vectors if in_order else vectors[self.order]
 
     def search(
         self, queries: np.ndarray, n: int, seen_pointers=None, seen_items=None
