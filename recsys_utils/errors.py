@@ -38,3 +38,15 @@ class CorruptArchive(DataUnavailable):
 
 class MissingDependency(RecsysError, ImportError):
     """An optional library that the called function needs is not installed."""
+
+
+class StoreUnavailable(RecsysError, ConnectionError):
+    """A store of recommendations that does not answer, is full, or holds nothing yet."""
+
+
+class GenerationConflict(RecsysError, RuntimeError):
+    """Another generation was committed, or the served one changed, since this one was begun."""
+
+
+class CorruptRecord(RecsysError, ValueError):
+    """Stored bytes that are damaged or were written in another format."""

@@ -1,0 +1,126 @@
+"""A store in DynamoDB, a service that others run."""
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+from ..errors import MissingDependency, StoreUnavailable
+from .store import RecommendationStore
+
+_READS, _WRITES = 100, 25  # the service's limits on a batch
+_TRIES = 10
+_PAUSE = 0.02  # doubled with each try: ten seconds in all
+
+
+class DynamoDBStore(RecommendationStore):
+    """Recommendations in DynamoDB: a table for the state and one for each generation, which is cheap to drop.
+
+    Parameters
+    ----------
+    name : str
+        What the tables' names begin with.
+    timeout : float
+        Seconds to wait for the service at a time.
+    **client
+        For ``boto3.client``: ``region_name``, and ``endpoint_url`` for another service of the same protocol.
+    """
+
+    def __init__(self, *, name: str = "recommendations", timeout: float = 5.0, **client):
+        super().__init__()
+        try:
+            import boto3
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ImportError:
+            raise MissingDependency("DynamoDBStore needs boto3: pip install boto3") from None
+        self._errors, self._name, self._tables = (BotoCoreError, ClientError), name, set()
+        limits = Config(
+            connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 1}, max_pool_connections=32
+        )
+        self._client = boto3.client("dynamodb", config=limits, **client)
+        self._ensure("state")
+
+    @contextmanager
+    def _reporting(self, *expected: str):
+        """Turn the client's errors into ours, but for `expected` codes."""
+        try:
+            yield
+        except self._errors as error:
+            if getattr(error, "response", {}).get("Error", {}).get("Code") not in expected:
+                hint = "is it reachable, and are region and credentials right?"
+                raise StoreUnavailable(f"DynamoDB: {error}; {hint}") from error
+
+    def _ensure(self, suffix) -> str:
+        table = f"{self._name}-{suffix}"
+        if table not in self._tables:
+            with self._reporting("ResourceInUseException"):  # it is there
+                self._client.create_table(
+                    TableName=table, BillingMode="PAY_PER_REQUEST",
+                    AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "B"}],
+                    KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+                )
+            with self._reporting():
+                self._client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+            self._tables.add(table)
+        return table
+
+    def _batch(self, call, argument: str, left: str, requests: dict, *expected: str) -> list[dict]:
+        """Call until nothing is left unprocessed, a little later each time; the responses."""
+        responses = []
+        for attempt in range(_TRIES):
+            response = None
+            with self._reporting(*expected):
+                response = call(**{argument: requests})
+                responses.append(response)
+            requests = response and response.get(left)
+            if not requests:
+                return responses
+            time.sleep(_PAUSE * 2**attempt)
+        raise StoreUnavailable(f"DynamoDB left requests unprocessed {_TRIES} times: raise the table's capacity")
+
+    def read(self, generation, keys):
+        """See :meth:`RecommendationStore.read`; consistent reads, a hundred at a time, the state last."""
+        table, found, call = f"{self._name}-{generation}", {}, self._client.batch_get_item
+        for start in range(0, len(keys), _READS):
+            wanted = [{"key": {"B": key}} for key in keys[start : start + _READS]]
+            requests = {table: {"Keys": wanted, "ConsistentRead": True}}
+            # A table that is not there was dropped, or never was: the state will tell.
+            responses = self._batch(call, "RequestItems", "UnprocessedKeys", requests, "ResourceNotFoundException")
+            for item in (item for response in responses for item in response["Responses"].get(table, ())):
+                found[item["key"]["B"]] = item["value"]["B"]
+        with self._reporting():
+            state = self._client.get_item(
+                TableName=f"{self._name}-state", Key={"key": {"B": b"state"}}, ConsistentRead=True
+            ).get("Item")
+        return state and state["value"]["B"], [found.get(key) for key in keys]
+
+    def write(self, generation, records):
+        """See :meth:`RecommendationStore.write`; twenty-five at a time."""
+        table, pairs = self._ensure(generation), list(records.items())
+        for start in range(0, len(pairs), _WRITES):
+            puts = [
+                {"PutRequest": {"Item": {"key": {"B": key}, "value": {"B": value}}}}
+                for key, value in pairs[start : start + _WRITES]
+            ]
+            self._batch(self._client.batch_write_item, "RequestItems", "UnprocessedItems", {table: puts})
+
+    def swap(self, old, new):
+        """See :meth:`RecommendationStore.swap`; a conditional write."""
+        condition = {"ConditionExpression": "attribute_not_exists(#v)", "ExpressionAttributeNames": {"#v": "value"}}
+        if old is not None:
+            condition["ConditionExpression"] = "#v = :old"
+            condition["ExpressionAttributeValues"] = {":old": {"B": old}}
+        item = {"key": {"B": b"state"}, "value": {"B": new}}
+        with self._reporting("ConditionalCheckFailedException"):
+            self._client.put_item(TableName=f"{self._name}-state", Item=item, **condition)
+            return True
+        return False
+
+    def drop(self, generation):
+        """See :meth:`RecommendationStore.drop`; drops its table."""
+        with self._reporting("ResourceNotFoundException"):
+            self._client.delete_table(TableName=f"{self._name}-{generation}")
+
+    def close(self):
+        """See :meth:`RecommendationStore.close`."""
+        self._client.close()

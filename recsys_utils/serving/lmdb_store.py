@@ -1,0 +1,96 @@
+"""An embedded store: one file, nothing to start."""
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import CorruptRecord, MissingDependency, StoreUnavailable
+from .store import RecommendationStore
+
+_STATE = b"state"
+_AT_ONCE = 10_000
+
+
+class LMDBStore(RecommendationStore):
+    """Recommendations in an LMDB file: readers map it into memory and never wait for a writer.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder, made where it is missing; on a local disk.
+    map_size : int
+        The most that the file may grow to, in bytes. Room in the address space, not on the disk.
+
+    Raises
+    ------
+    CorruptRecord
+        If the file is truncated or is no LMDB file.
+    """
+
+    remote = False
+
+    def __init__(self, path, *, map_size: int = 2**36):
+        super().__init__()
+        try:
+            import lmdb
+        except ImportError:
+            raise MissingDependency("LMDBStore needs lmdb: pip install lmdb") from None
+        self._lmdb = lmdb
+        path = Path(path)
+        path.mkdir(parents=True, exist_ok=True)
+        with self._reporting():
+            self._env = lmdb.open(os.fspath(path), map_size=map_size, max_readers=1024)
+            self._env.reader_check()  # forgets readers that were killed
+        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        there = (path / "data.mdb").stat().st_size
+        if there < needed:
+            self._env.close()
+            raise CorruptRecord(f"{path} is truncated: {there:,} bytes of {needed:,}; restore it or write a new one")
+
+    @contextmanager
+    def _reporting(self):
+        try:
+            yield
+        except (self._lmdb.InvalidError, self._lmdb.CorruptedError, self._lmdb.VersionMismatchError) as error:
+            raise CorruptRecord(f"this is no intact LMDB file ({error}): restore it or write a new one") from error
+        except self._lmdb.MapFullError as error:
+            raise StoreUnavailable("the file has reached map_size: expire() or open it larger") from error
+        except self._lmdb.Error as error:
+            raise StoreUnavailable(f"LMDB: {error}; is there room on the disk?") from error
+
+    def read(self, generation, keys):
+        """See :meth:`RecommendationStore.read`; one snapshot."""
+        try:
+            with self._env.begin() as transaction:
+                get, head = transaction.get, generation.to_bytes(8, "big")
+                return get(_STATE), [get(head + key) for key in keys]
+        except self._lmdb.Error as error:
+            raise StoreUnavailable(f"LMDB: {error}; is the store closed?") from error
+
+    def write(self, generation, records):
+        """See :meth:`RecommendationStore.write`; one transaction, on the disk when this returns."""
+        head = generation.to_bytes(8, "big")
+        with self._reporting(), self._env.begin(write=True) as transaction:
+            for key, value in records.items():
+                transaction.put(head + key, value)
+
+    def swap(self, old, new):
+        """See :meth:`RecommendationStore.swap`; one transaction."""
+        with self._reporting(), self._env.begin(write=True) as transaction:
+            return transaction.get(_STATE) == old and transaction.put(_STATE, new)
+
+    def drop(self, generation):
+        """See :meth:`RecommendationStore.drop`; short transactions, so that another writer gets its turn."""
+        head, more = generation.to_bytes(8, "big"), True
+        while more:
+            with self._reporting(), self._env.begin(write=True) as transaction, transaction.cursor() as cursor:
+                more = cursor.set_range(head)
+                for _ in range(_AT_ONCE):
+                    more = more and cursor.key().startswith(head) and cursor.delete()
+                    if not more:
+                        break
+
+    def close(self):
+        """See :meth:`RecommendationStore.close`."""
+        self._env.close()
