@@ -13,7 +13,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 SITE := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test package lab execute bench lock conda clean interpreter
+.PHONY: help book test package lab execute bench lock conda clean interpreter servers
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,8 +41,10 @@ bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/result
 	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 		echo "benchmark $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
+servers: $(VENV)/.servers  ## install dynalite, which stands in for DynamoDB in tests and on pages (needs npm)
+
 lock:  ## renew the locks under requirements/ (needs uv)
-	$(COMPILE) --upgrade --extra book --extra notebooks --extra test pyproject.toml -o requirements/test.txt
+	$(COMPILE) --upgrade --extra book --extra notebooks --extra serving --extra test pyproject.toml -o requirements/test.txt
 	$(COMPILE) --extra book -c requirements/test.txt pyproject.toml -o requirements/book.txt
 	$(COMPILE) --no-deps requirements/xlearn.in -o requirements/xlearn.txt
 	$(COMPILE) --no-deps requirements/nodeps.in -o requirements/nodeps.txt
@@ -74,7 +76,7 @@ $(VENV)/.book: requirements/book.txt pyproject.toml | interpreter
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.txt $(VENV)/.book
+$(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.txt $(VENV)/.book | $(VENV)/.servers
 	$(INSTALL) --require-hashes -r requirements/test.txt
 	$(INSTALL) --require-hashes --no-deps -r requirements/nodeps.txt
 	@if command -v make >/dev/null && command -v c++ >/dev/null; then \
@@ -86,3 +88,13 @@ $(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.
 		echo; \
 	fi
 	@touch $@
+
+# Retried by the next run where it could not be installed.
+$(VENV)/.servers: requirements/dynalite/package-lock.json | interpreter
+	@mkdir -p $(VENV)/dynalite; cp requirements/dynalite/package*.json $(VENV)/dynalite/
+	@if npm ci --prefix $(VENV)/dynalite --ignore-scripts --no-audit --no-fund --silent; then \
+		ln -sf ../dynalite/node_modules/.bin/dynalite $(BIN)/dynalite; touch $@; \
+	else \
+		echo; echo "NOTE: dynalite, which stands in for DynamoDB, could not be installed: it needs npm (Debian: apt-get install npm)."; \
+		echo "Everything else works; the tests that need it are skipped."; echo; \
+	fi

@@ -13,7 +13,8 @@ from pathlib import Path
 import nbformat
 
 from recsys_utils.datasets import load_lastfm, load_movielens
-from recsys_utils.errors import DataUnavailable
+from recsys_utils.errors import DataUnavailable, MissingDependency
+from recsys_utils.serving import dynamodb_server, redis_server
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 600
@@ -37,6 +38,18 @@ def missing(names: list[str]) -> str | None:
     return None
 
 
+def without_servers(notebooks: list[Path]) -> dict[Path, str]:
+    """Notebooks that start a server which is not installed, each with the sentence that says how to install it."""
+    lacking = {}
+    for make in (redis_server, dynamodb_server):
+        try:
+            make()
+        except MissingDependency as error:
+            needy = [path for path in notebooks if f"{make.__name__}(" in path.read_text("utf8")]
+            lacking.update(dict.fromkeys(needy, str(error)))
+    return lacking
+
+
 def banner(*lines: str) -> None:
     """Print lines in a frame that is hard to overlook."""
     print("\n" + "=" * 100, *lines, "=" * 100, sep="\n", flush=True)
@@ -45,6 +58,10 @@ def banner(*lines: str) -> None:
 def main(arguments: list[str]) -> int:
     """Check the notebooks named, or all; returns pytest's exit code."""
     notebooks = [Path(a).resolve() for a in arguments] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    lacking = without_servers(notebooks)
+    for path, sentence in lacking.items():
+        banner(f"SKIPPED {path.name}: {sentence}")
+    notebooks = [path for path in notebooks if path not in lacking]
     synthetic = os.environ.get("RECSYS_DATASET") == "synthetic"
     why = "RECSYS_DATASET=synthetic is set" if synthetic else missing(data_sets(notebooks))
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
@@ -66,7 +83,7 @@ def main(arguments: list[str]) -> int:
             "SYNTHETIC RUN: the notebooks ran on the synthetic data set. This shows that every cell runs;",
             "it does NOT show that the stored numbers are right. Set RECSYS_DATA_HOME or let the data be downloaded.",
         )
-    return code
+    return code or int(bool(lacking) and os.environ.get("RECSYS_FORBID_SKIPS") == "1")
 
 
 if __name__ == "__main__":
