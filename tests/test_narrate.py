@@ -27,7 +27,7 @@ MOVIES = pd.DataFrame(
 def shown(monkeypatch):
     """The bundles that were displayed, as a notebook would get them."""
     bundles = []
-    monkeypatch.setattr(narrate, "_show", lambda output: bundles.append(output._repr_mimebundle_()))
+    monkeypatch.setattr(narrate, "_show", lambda plain, mime, rich: bundles.append({mime: rich, "text/plain": plain}))
     return bundles
 
 
@@ -82,7 +82,13 @@ def test_say_keeps_the_templates_markup_and_escapes_the_values(shown):
     assert bundle["text/plain"] == "*M*A*S*H [x](y) $5* has **3** ratings, $k = 50$"
 
 
-@pytest.mark.parametrize("title", ["#Horror (2015)", "+1 (2013)", "- x", "12. Foo", "3) Foo", "> x", "=== x"])
+@pytest.mark.parametrize("text", ["4.2 times as fast", "3.2 s", "0.5"])
+def test_a_number_in_words_is_no_numbered_list(shown, text):
+    narrate.say("{ratio}, measured here.", ratio=text)
+    assert shown[0]["text/markdown"] == f"{text}, measured here."
+
+
+@pytest.mark.parametrize("title", ["12.", "#Horror (2015)", "+1 (2013)", "- x", "12. Foo", "3) Foo", "> x", "=== x"])
 def test_say_never_starts_a_block_with_a_value(shown, title):
     narrate.say("{title} is a film.", title=title)
     html = MarkdownIt("commonmark").render(shown[0]["text/markdown"])
@@ -111,10 +117,10 @@ def test_say_accepts_numpy_scalars(capsys):
 @pytest.mark.parametrize(
     ("template", "values", "words"),
     [
-        ("{rmse:.3f}", {"mae": 1.0}, ["{rmse}", "passed: mae", "rmse=value"]),
-        ("{:.3f}", {"rmse": 1.0}, ["positional", "{name}"]),
-        ("{0}", {"rmse": 1.0}, ["positional"]),
-        ("{a}", {"a": 1, "b": 2}, ["never uses b"]),
+        ("{rmse:.3f}", {"mae": 1.0}, ["no value for its fields ['rmse']", "values ['mae']", "name=value"]),
+        ("{:.3f}", {"rmse": 1.0}, ["fields ['']", "{name}"]),
+        ("{0}", {"rmse": 1.0}, ["fields ['0']"]),
+        ("{a}", {"a": 1, "b": 2}, ["no field for the values ['b']"]),
         ("{a:.2f}", {"a": float("nan")}, ["nan"]),
         ("{a:.2f}", {"a": np.float64("nan")}, ["nan"]),
     ],
@@ -184,6 +190,7 @@ def test_dollars_in_a_table_start_no_formula(shown):
     ("arguments", "word"),
     [
         (([[1]], "c"), "DataFrame"),
+        ((pd.DataFrame(), "c"), "columns"),
         ((pd.DataFrame({"a": [1]}), " "), "caption"),
         ((pd.DataFrame({"a": [1]}), None), "caption"),
     ],

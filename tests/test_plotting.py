@@ -56,6 +56,9 @@ def test_style_is_idempotent_and_white(style):
     assert matplotlib.colors.to_hex(plt.rcParams["figure.facecolor"]) == "#ffffff"
     assert plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == plotting.ACCENT
     assert plt.rcParams["image.cmap"] == "book"
+    for name in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color"):
+        assert matplotlib.colors.to_hex(plt.rcParams[name]) == plotting.INK
+    assert matplotlib.colors.to_hex(plt.rcParams["axes.edgecolor"]) == plotting.MUTED
 
 
 TABLE = pd.DataFrame(
@@ -84,8 +87,8 @@ def test_interval_plot_takes_other_columns_and_axes(style):
 @pytest.mark.parametrize(
     ("table", "word"),
     [
-        (TABLE.drop(columns="low"), "no column"),
-        (TABLE.iloc[:0], "no rows"),
+        (TABLE.drop(columns="low"), "columns.*'low'"),
+        (TABLE.iloc[:0], "0 rows"),
         (TABLE.assign(low=[0.2, 0.45]), "EASE"),
         (TABLE.assign(mean=[float("nan"), 0.4]), "popularity"),
     ],

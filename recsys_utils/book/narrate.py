@@ -16,24 +16,13 @@ import math
 import numbers
 import re
 import string
+import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from recsys_utils.errors import InvalidInput, UnknownIdError
-
-__all__ = [
-    "READER",
-    "duration",
-    "film_names",
-    "films",
-    "natural_title",
-    "reader_id",
-    "say",
-    "speed_ratio",
-    "table",
-]
 
 READER = 331
 """Raw id of the user whose recommendations the book follows from chapter to chapter."""
@@ -42,71 +31,33 @@ MISSING = "–"
 
 # Inline marks of CommonMark, GitHub's strike-through, and the mathematics of Jupyter and MyST.
 _INLINE_MARKS = re.compile(r"([\\`*_{}\[\]<>&$~^|])")
-# Marks that start a block, but only at the beginning of a line: headings, lists, numbered lists.
-_BLOCK_MARK = re.compile(r"^(\s*)(?:([#+\-=:])|(\d+)([.)]))")
+# Marks that start a block, but only at the beginning of a line: headings, lists, numbered lists. A number is one only
+# where a blank follows its point: "4.2 times" starts no list.
+_BLOCK_MARK = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[#+\-=:]))")
 # JupyterLab looks for formulas again in the rendered text, without backslashes; none crosses an element.
 _LONE_DOLLAR = r"<span>\$</span>"
 _ARTICLES = "A|An|The|Das|Den|Der|Det|Die|Ein|El|Gli|Il|L'|La|Las|Le|Les|Lo|Los|O|Os|Un|Una|Une"
 _INVERTED = re.compile(rf"(?P<aka>a\.k\.a\. )?(?P<name>[^()]+), (?P<article>{_ARTICLES})(?=\)| \(|$)")
 
 
-class _Output:
-    """A result that shows itself in every Jupyter front end and as plain text elsewhere."""
-
-    def __init__(self, plain: str, mime: str, rich: str):
-        self._plain, self._mime, self._rich = plain, mime, rich
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return {self._mime: self._rich, "text/plain": self._plain}
-
-    def __repr__(self):
-        return self._plain
-
-
-def _show(output: _Output) -> None:
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        shell = None
+def _show(plain: str, mime: str, rich: str) -> None:
+    """Display a result in every Jupyter front end, and as plain text elsewhere."""
+    if (ipython := sys.modules.get("IPython")) and ipython.get_ipython() is not None:
+        ipython.display.display({mime: rich, "text/plain": plain}, raw=True)
     else:
-        shell = get_ipython()
-    if shell is None:
-        print(output)
-    else:
-        display(output)
+        print(plain)
 
 
 def _escape_markdown(text: str) -> str:
     text = _INLINE_MARKS.sub(r"\\\1", " ".join(text.split())).replace(r"\$", _LONE_DOLLAR)
-    return _BLOCK_MARK.sub(lambda m: f"{m[1]}\\{m[2]}" if m[2] else f"{m[1]}{m[3]}\\{m[4]}", text)
+    return _BLOCK_MARK.sub(r"\g<1>\\", text)
 
 
 class _Sentence(string.Formatter):
-    """`str.format` with named fields only; text values are escaped, numbers must be numbers."""
+    """`str.format` that escapes text, leaves numbers alone and refuses nan."""
 
     def __init__(self, escape: Callable[[str], str]):
         self._escape = escape
-
-    def get_value(self, key, args, kwargs):
-        if isinstance(key, int):
-            raise InvalidInput(
-                "template: every field needs a name, one is positional ('{}'); write {name}, pass name=value"
-            )
-        try:
-            return kwargs[key]
-        except KeyError:
-            known = ", ".join(sorted(kwargs)) or "none"
-            raise InvalidInput(
-                f"template: it names {{{key}}}, which was not passed (passed: {known}); add {key}=value"
-            ) from None
-
-    def check_unused_args(self, used_args, args, kwargs):
-        unused = sorted(set(kwargs) - set(used_args))
-        if unused:
-            raise InvalidInput(
-                f"values: the template never uses {', '.join(unused)}; drop them or name them in braces"
-            )
 
     def format_field(self, value, format_spec):
         if isinstance(value, numbers.Real) and math.isnan(value):
@@ -137,9 +88,14 @@ def say(template: str, /, **values) -> None:
     >>> say("{film} has {n:,} ratings.", film="M*A*S*H (1970)", n=1234)
     M*A*S*H (1970) has 1,234 ratings.
     """
-    rich = _Sentence(_escape_markdown).format(template, **values)
-    plain = _Sentence(str).format(template, **values)
-    _show(_Output(plain, "text/markdown", rich))
+    fields = {re.split(r"[.\[]", name)[0] for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    if fields != set(values):
+        raise InvalidInput(
+            f"template: no value for its fields {sorted(fields - set(values))}, no field for the values "
+            f"{sorted(set(values) - fields)}; write {{name}} and pass name=value for each"
+        )
+    plain, rich = (_Sentence(escape).format(template, **values) for escape in (str, _escape_markdown))
+    _show(plain, "text/markdown", rich)
 
 
 def _text(value, spec) -> str:
@@ -161,10 +117,6 @@ def _text(value, spec) -> str:
 def _escape_html(text: str) -> str:
     # A lone dollar sign in an element of its own can't open a formula in any front end.
     return html.escape(text).replace("$", "<span>$</span>")
-
-
-def _label(name) -> str:
-    return " ".join(str(part) for part in name if str(part)) if isinstance(name, tuple) else str(name)
 
 
 def table(
@@ -194,62 +146,43 @@ def table(
     InvalidInput
         If `df` is no data frame, the caption is empty, or `formats` names a column that isn't there.
     """
-    if not isinstance(df, pd.DataFrame):
-        raise InvalidInput(f"df: a DataFrame is needed, got {type(df).__name__}; wrap it in pd.DataFrame")
+    if not isinstance(df, pd.DataFrame) or df.columns.empty:
+        raise InvalidInput(f"df: a DataFrame with columns is needed, got {type(df).__name__}; wrap it in pd.DataFrame")
     if not isinstance(caption, str) or not caption.strip():
         raise InvalidInput(f"caption: every table needs one, got {caption!r}; say briefly what it shows")
-    formats = dict(formats or {})
-    n_heads = df.index.nlevels if index else 0
-    columns = []  # (name, label, values)
+    heads = df.index.nlevels if index else 0
     if index:
-        for level, name in enumerate(df.index.names):
-            columns.append((name, "" if name is None else str(name), df.index.get_level_values(level)))
+        df = df.reset_index(names=["" if name is None else name for name in df.index.names], allow_duplicates=True)
+    formats = dict(formats or {})
+    if unknown := [name for name in formats if name not in df.columns]:
+        raise InvalidInput(f"formats: {unknown!r} are no columns of the table; choose among {list(df.columns)!r}")
+    columns = []  # (label, side, texts)
     for position, name in enumerate(df.columns):
-        columns.append((name, _label(name), df.iloc[:, position]))
-    unknown = [name for name in formats if name not in {c[0] for c in columns}]
-    if unknown:
-        names = [name for name, _, _ in columns]
-        raise InvalidInput(f"formats: {unknown!r} are no columns of the table; choose among {names!r}")
+        label = " ".join(filter(None, map(str, name))) if isinstance(name, tuple) else str(name)
+        values, spec = df.iloc[:, position], formats.get(name)
+        # Text and row headers stand on the left, numbers and whatever a function writes (times) on the right.
+        number = position >= heads and (pd.api.types.is_numeric_dtype(values) or callable(spec))
+        columns.append((label, "right" if number else "left", [_text(value, spec) for value in values]))
+    labels, sides, cells = zip(*columns, strict=True)
+    rows = list(zip(*cells, strict=True))
 
-    # Text and row headers stand on the left, numbers and whatever a function writes (times) on the right.
-    left = [
-        i < n_heads or not (pd.api.types.is_numeric_dtype(values) or callable(formats.get(name)))
-        for i, (name, _, values) in enumerate(columns)
-    ]
-    cells = [[_text(value, formats.get(name)) for value in values] for name, _, values in columns]
-    labels = [label for _, label, _ in columns]
+    def tag(name, text, side):
+        return f'<{name} style="text-align:{side}">{_escape_html(text)}</{name.split()[0]}>'
 
-    align = [' style="text-align:left"' if flag else ' style="text-align:right"' for flag in left]
-    heads = "".join(
-        f'<th scope="col"{a}>{_escape_html(label)}</th>' if label else "<td></td>"
-        for label, a in zip(labels, align, strict=True)
-    )
-    rows = []
-    for row in zip(*cells, strict=True):
-        line = "<tr>"
-        for i, text in enumerate(row):
-            tag, scope = ("th", ' scope="row"') if i < n_heads else ("td", "")
-            line += f"<{tag}{scope}{align[i]}>{_escape_html(text)}</{tag}>"
-        rows.append(line + "</tr>")
+    names = ['th scope="row"'] * heads + ["td"] * (len(columns) - heads)
+    head = "".join(tag('th scope="col"', *each) if each[0] else "<td></td>" for each in zip(labels, sides, strict=True))
+    body = "\n".join("<tr>" + "".join(map(tag, names, row, sides)) + "</tr>" for row in rows)
     # The box scrolls sideways on a narrow screen, and by the keyboard because it can be focused.
     rich = (
         f'<div class="rs-table" role="group" tabindex="0" aria-label="{html.escape(caption)}" '
         'style="overflow-x:auto">\n'
-        f"<table>\n<caption>{_escape_html(caption)}</caption>\n<thead>\n<tr>{heads}</tr>\n</thead>\n<tbody>\n"
-        + "\n".join(rows)
-        + "\n</tbody>\n</table>\n</div>"
+        f"<table>\n<caption>{_escape_html(caption)}</caption>\n"
+        f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>"
     )
-    _show(_Output(_plain_table(caption, labels, cells, left), "text/html", rich))
-
-
-def _plain_table(caption: str, labels: list[str], cells: list[list[str]], left: list[bool]) -> str:
-    widths = [max(map(len, [label, *column])) for label, column in zip(labels, cells, strict=True)]
-
-    def line(row):
-        padded = [t.ljust(w) if flag else t.rjust(w) for t, w, flag in zip(row, widths, left, strict=True)]
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([caption, line(labels), *map(line, zip(*cells, strict=True))])
+    widths = [max(map(len, column)) for column in zip(labels, *rows, strict=True)]
+    pads = [str.ljust if side == "left" else str.rjust for side in sides]
+    lines = ["  ".join(pad(*each) for pad, *each in zip(pads, row, widths, strict=True)) for row in (labels, *rows)]
+    _show("\n".join([caption, *map(str.rstrip, lines)]), "text/html", rich)
 
 
 def natural_title(title: str) -> str:
@@ -346,9 +279,7 @@ def films(ids, movies: pd.DataFrame, scores=None, *, caption="Films", formats=No
             raise InvalidInput(f"{name}: {len(values)} values for {len(rows)} films; pass one for each id")
     frame = pd.DataFrame({name: pd.Series(list(values)) for name, values in shown.items()})
     formats = {name.replace("_", " "): spec for name, spec in (formats or {}).items()}
-    if scores is not None:
-        formats.setdefault("Score", "{:.2f}")
-    table(frame, caption, formats=formats)
+    table(frame, caption, formats={"Score": "{:.2f}"} | formats if scores is not None else formats)
 
 
 def reader_id(data) -> int:

@@ -7,15 +7,14 @@ colour-blind eyes.
 
 from __future__ import annotations
 
+import sys
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from cycler import cycler
 
 from recsys_utils.errors import InvalidInput
-
-__all__ = ["ACCENT", "CMAP", "DIVERGING", "INK", "MUTED", "PALETTE", "interval_plot", "use_book_style"]
 
 INK = "#232733"
 """Text, axes and neutral marks."""
@@ -29,77 +28,26 @@ CMAP = mpl.colors.LinearSegmentedColormap.from_list(
     "book", ["#ffffff", "#e3c3d3", "#b8658f", ACCENT, "#3d1029"]
 )
 """Sequential colour map from white (nothing) to the darkest accent (most)."""
-DIVERGING = mpl.colors.LinearSegmentedColormap.from_list(
-    "book_diverging", ["#1d5f6d", "#79b9c5", "#f6f5f2", "#cf8fb0", ACCENT]
-)
-"""Diverging colour map for signed values; its middle is near white."""
-
-_STYLE = {
-    "figure.figsize": (7.0, 3.9),
-    "figure.dpi": 100,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "savefig.facecolor": "white",
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.facecolor": "white",
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titlepad": 10,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "grid.color": "#e4e6ea",
-    "grid.linewidth": 0.7,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.8,
-    "ytick.major.width": 0.8,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5,
-    "patch.edgecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "image.cmap": "book",
-}
 
 
 def use_book_style() -> None:
     """Make every following figure look like the book's.
 
-    Sets Matplotlib's parameters, registers the colour maps "book" and "book_diverging" and, in a notebook,
-    asks for images with two pixels a point. Calling it twice changes nothing.
+    Sets Matplotlib's parameters, registers the colour map "book" and, in a notebook, asks for images with two
+    pixels a point. Calling it twice changes nothing.
     """
-    for cmap in (CMAP, DIVERGING):
-        if cmap.name not in mpl.colormaps:
-            mpl.colormaps.register(cmap)
-    plt.rcParams.update(_STYLE)
-    try:
-        from IPython import get_ipython
+    if CMAP.name not in mpl.colormaps:
+        mpl.colormaps.register(CMAP)
+    plt.style.use("recsys_utils.book.figures")
+    plt.rcParams.update({"axes.prop_cycle": plt.cycler(color=PALETTE), "image.cmap": CMAP.name})
+    if (ipython := sys.modules.get("IPython")) and ipython.get_ipython() is not None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:
-        return
-    if get_ipython() is not None:
+
         set_matplotlib_formats("retina")
 
 
 def interval_plot(
-    table: pd.DataFrame,
-    *,
-    value: str = "mean",
-    low: str = "low",
-    high: str = "high",
-    highlight=(),
-    reference: float | None = None,
-    xlabel: str = "",
-    ax=None,
+    table: pd.DataFrame, *, value="mean", low="low", high="high", highlight=(), reference=None, xlabel="", ax=None
 ):
     """Draw one row a method: a dot for the value, a whisker for its interval.
 
@@ -128,31 +76,27 @@ def interval_plot(
     InvalidInput
         If a column is missing, the table is empty, or an interval does not hold its value.
     """
-    missing = [name for name in (value, low, high) if name not in table]
-    if missing:
+    if table.empty or not {value, low, high} <= set(table):
         raise InvalidInput(
-            f"table: no column {missing!r} among {list(table.columns)!r}; name them by value=, low=, high="
+            f"table: it needs rows and the columns {value!r}, {low!r} and {high!r}, got {len(table)} rows of "
+            f"{list(table.columns)!r}; name other columns by value=, low=, high="
         )
-    if table.empty:
-        raise InvalidInput("table: it has no rows, so there is nothing to draw; pass one row for each method")
     middle, left, right = (table[name].to_numpy(dtype=float) for name in (value, low, high))
     wrong = ~((left <= middle) & (middle <= right))
     if wrong.any():
         labels = table.index[wrong].tolist()
         raise InvalidInput(f"table: the interval of {labels!r} misses its value; check {low!r} and {high!r}")
     highlight = {highlight} if isinstance(highlight, str) else set(highlight)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7.0, 0.9 + 0.34 * len(table)))
+    ax = ax or plt.subplots(figsize=(7.0, 0.9 + 0.34 * len(table)))[1]
     rows = np.arange(len(table))[::-1]
     colours = [ACCENT if label in highlight else INK for label in table.index]
     ax.hlines(rows, left, right, color=colours, linewidth=1.6)
     ax.scatter(middle, rows, color=colours, s=30, zorder=3)
     if reference is not None:
         ax.axvline(reference, color=MUTED, linestyle="--", linewidth=1.2, zorder=1)
-    ax.set_yticks(rows, [str(label) for label in table.index])
-    ax.set_ylim(-0.7, len(table) - 0.3)
+    ax.set_yticks(rows, map(str, table.index))
+    ax.set(xlabel=xlabel, ylim=(-0.7, len(table) - 0.3))
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    ax.set_xlabel(xlabel)
     return ax
