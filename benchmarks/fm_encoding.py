@@ -8,22 +8,18 @@ Run with ``python -m benchmarks.fm_encoding``; writes ``benchmarks/results/fm_en
 """
 from __future__ import annotations
 
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy
-import sklearn
 from scipy import sparse
 from sklearn.preprocessing import MultiLabelBinarizer, OneHotEncoder
 
+from benchmarks._results import markdown, write_results
 from recsys_utils.datasets import load_movielens
 from recsys_utils.features import RatingFeatures
 
-RESULTS = Path(__file__).parent / "results" / "fm_encoding.md"
 N_LOOP_ROWS = 4_000
 N_REPEATS = 7
 
@@ -86,28 +82,18 @@ def measure(name: str) -> list[dict]:
     return [columns | row | {"times as fast as the loop": loop / row["seconds"]} for row in rows]
 
 
-def main() -> pd.DataFrame:
-    """Measure, print and write the table."""
+def main() -> None:
+    """Measure and write the table."""
     table = pd.DataFrame([row for name in ("ml-100k", "ml-latest-small") for row in measure(name)])
-    lines = ["| data | encoder | processor seconds | times as fast as the loop |", "|---|---|---:|---:|"]
-    for data, encoder, took, ratio in table.itertuples(index=False):
-        lines.append(f"| {data} | {encoder} | {took:.3f} | {ratio:,.1f} |")
-    text = "\n".join([
-        "# Design matrix for factorization machines",
-        "",
-        *lines,
-        "",
-        f"The loop is timed on {N_LOOP_ROWS:,} rows and scaled to all; the others are the median of "
-        f"{N_REPEATS} runs on all rows, learning the columns included, and give equal matrices.",
-        "",
-        f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
-        f"pandas {pd.__version__}, scikit-learn {sklearn.__version__}; one thread.",
-        "",
-    ])
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text, encoding="utf-8")
-    print(text)
-    return table
+    write_results(
+        "fm_encoding",
+        "Design matrix for factorization machines",
+        markdown(table, {"seconds": ".3f", "times as fast as the loop": ",.1f"}),
+        f"Processor seconds, one thread. The loop is timed on {N_LOOP_ROWS:,} rows and scaled to all; the others are "
+        f"the median of {N_REPEATS} runs on all rows, learning the columns and writing them out included, and give "
+        "equal matrices.",
+        packages=("numpy", "scipy", "pandas", "scikit-learn"),
+    )
 
 
 if __name__ == "__main__":

@@ -12,15 +12,16 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
-from benchmarks.rating_prediction import RESULTS, Method, as_markdown, five_folds, one_split, run
-from recsys_utils import Interactions, load_movielens
+from benchmarks._results import write_results
+from benchmarks.rating_prediction import Method, as_markdown, five_folds, one_split, run
+from recsys_utils import load_movielens
 from recsys_utils.features import CrossedFields, DesignMatrix, RatingFeatures, RatingWindows
-from recsys_utils.models import FactorizationMachine
+from recsys_utils.models import FactorizationMachine, FMRecommender
 from recsys_utils.xlearn import fit_predict
 
 with warnings.catch_warnings():
@@ -33,80 +34,101 @@ PEOPLE = ("age_group", "gender", "occupation")
 CROSSES = (("user", "genres"), ("user", "release_year"))
 
 
-class Encoded:
-    """Tables and an encoding behind `fit(interactions)` and `predict(user_ids, item_ids)`.
+class WiderFeatures(RatingFeatures):
+    """The columns of `RatingFeatures`, those of crossed fields, and those of windows of time."""
 
-    Subclasses implement `_fit(design, y)` and `_predict(design)`.
-    """
+    def __init__(self, blocks, *, crosses=(), windows=False, date_period="month"):
+        super().__init__(blocks, date_period=date_period)
+        self.crosses = crosses
+        self.windows = windows
 
-    def __init__(self, data, blocks, *, windows=False, crosses=(), period="month", **settings):
-        self.data, self.blocks = data, blocks
-        self.windows, self.crosses = windows, crosses
-        self.settings, self.period = settings, period
-        self.times = data.ratings.set_index(["userId", "movieId"])["timestamp"]
-
-    def fit(self, interactions: Interactions):
-        """Encode the training ratings and learn from them."""
-        ratings = interactions.to_frame()
-        encoding = RatingFeatures(self.blocks, date_period=self.period)
-        self.features = encoding.fit(ratings, self.data.movies, self.data.users)
-        design = self.features.transform(ratings)
-        self.extra = [CrossedFields(*pair).fit(design) for pair in self.crosses]
-        self.time_windows = RatingWindows().fit(ratings) if self.windows else None
-        self._fit(self._encode(ratings), interactions.values)
+    def fit(self, ratings, movies=None, users=None):
+        """Decide all columns from training ratings."""
+        super().fit(ratings, movies, users)
+        design = super().transform(ratings)
+        self.crossed_ = [CrossedFields(*pair).fit(design) for pair in self.crosses]
+        self.windows_ = RatingWindows().fit(ratings) if self.windows else None
         return self
 
-    def predict(self, user_ids, item_ids) -> np.ndarray:
+    def transform(self, ratings) -> DesignMatrix:
+        """Encode ratings, seen or new."""
+        design = wider = super().transform(ratings)
+        for cross in self.crossed_:
+            wider = wider.join(cross.transform(design))
+        return wider.join(self.windows_.transform(ratings)) if self.windows else wider
+
+
+class Timed(FMRecommender):
+    """A recommender that takes the time of every rating from the table of all ratings."""
+
+    def __init__(self, *, features=None, machine=None, movies=None, users=None, ratings=None):
+        super().__init__(features=features, machine=machine, movies=movies, users=users)
+        self.ratings = ratings
+
+    def predict(self, user_ids, item_ids, times=None) -> np.ndarray:
         """Predicted ratings of pairs, at the time that the table has for them; shape (n,)."""
-        pairs = pd.MultiIndex.from_arrays([user_ids, item_ids])
-        times = self.times.loc[pairs].to_numpy()
-        frame = pd.DataFrame({"userId": user_ids, "movieId": item_ids, "timestamp": times})
-        return self._predict(self._encode(frame))
-
-    def _encode(self, ratings) -> DesignMatrix:
-        design = base = self.features.transform(ratings)
-        for cross in self.extra:
-            design = design.join(cross.transform(base))
-        return design.join(self.time_windows.transform(ratings)) if self.windows else design
+        known = self.ratings.set_index(["userId", "movieId"])["timestamp"]
+        times = known.loc[pd.MultiIndex.from_arrays([user_ids, item_ids])].to_numpy()
+        return super().predict(user_ids, item_ids, times)
 
 
-class Ours(Encoded):
-    """The book's machine; windows and crosses have linear weights only."""
-
-    def _fit(self, design, y):
-        linear = [name for name in design.field_names if name not in self.blocks]
-        settings = {"noise_field": "user", **self.settings}
-        self.model = FactorizationMachine(linear_fields=linear, **settings).fit(design, y)
-
-    def _predict(self, design):
-        return self.model.predict(design)
-
-
-class MyFM(Encoded):
+class MyFM(BaseEstimator):
     """myFM's Gibbs sampler on the same columns, a group for each field."""
 
-    def _fit(self, design, y):
-        passes = self.settings["iterations"]
-        self.range = y.min(), y.max()
-        self.model = myfm.MyFMRegressor(rank=self.settings["factors"], random_seed=0)
-        sizes = np.bincount(design.fields).tolist()
-        kept = passes - self.settings["burn_in"]
+    def __init__(self, *, factors=10, iterations=100, burn_in=20):
+        self.factors = factors
+        self.iterations = iterations
+        self.burn_in = burn_in
+
+    def fit(self, design, y):
+        """Draw from the posterior."""
+        self.range_ = y.min(), y.max()
+        self.model_ = myfm.MyFMRegressor(rank=self.factors, random_seed=0)
+        sizes, kept = np.bincount(design.fields).tolist(), self.iterations - self.burn_in
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
-            self.model.fit(design.matrix, y, n_iter=passes, n_kept_samples=kept, group_shapes=sizes)
+            self.model_.fit(design.matrix, y, n_iter=self.iterations, n_kept_samples=kept, group_shapes=sizes)
+        return self
 
-    def _predict(self, design):
-        return np.clip(self.model.predict(design.matrix), *self.range)
+    def predict(self, design):
+        """Means over the draws."""
+        return np.clip(self.model_.predict(design.matrix), *self.range_)
 
 
-class XLearn(Encoded):
+class XLearn(BaseEstimator):
     """xLearn trained from files; every fit learns anew, and once more when it predicts."""
 
-    def _fit(self, design, y):
-        self.train, self.range = (design, y), (y.min(), y.max())
-        fit_predict(design, y, design.select(np.arange(1)), **self.settings)
+    def __init__(self, *, k=8, lr=0.2, lambda_=0.001, epoch=15):
+        self.k = k
+        self.lr = lr
+        self.lambda_ = lambda_
+        self.epoch = epoch
 
-    def _predict(self, design):
-        return np.clip(fit_predict(*self.train, design, **self.settings).predictions, *self.range)
+    def fit(self, design, y):
+        """Train once, for the time that it takes."""
+        self.train_, self.range_ = (design, y), (y.min(), y.max())
+        fit_predict(design, y, design.select([0]), **self.get_params())
+        return self
+
+    def predict(self, design):
+        """Train again and predict."""
+        return np.clip(fit_predict(*self.train_, design, **self.get_params()).predictions, *self.range_)
+
+
+def method(data, name, blocks, grid, kind=FactorizationMachine, *, crosses=(), windows=False, period="month", **fixed):
+    """A machine on some columns; crosses and windows have linear weights only."""
+    if kind is FactorizationMachine:
+        fixed.setdefault("noise_field", "user")
+        lengths = RatingWindows()
+        fixed["linear_fields"] = [f"{a} × {b}" for a, b in crosses] + (
+            [f"{n} ratings" for n in lengths.counts] + [f"{n} s" for n in lengths.seconds] if windows else []
+        )
+
+    def make(**chosen):
+        features = WiderFeatures(blocks, crosses=crosses, windows=windows, date_period=period)
+        machine = kind(**fixed, **chosen)
+        return Timed(features=features, machine=machine, movies=data.movies, users=data.users, ratings=data.ratings)
+
+    return Method(name, make, grid)
 
 
 def shuffled(data, seed: int = 0):
@@ -118,103 +140,67 @@ def shuffled(data, seed: int = 0):
     return type(data)(data.name, data.ratings, movies, data.users, data.links, data.synthetic)
 
 
+SHORT, LONG = dict(iterations=150, burn_in=50), dict(iterations=300, burn_in=100)
+RANKS = {"factors": [8, 12]}
+RATES = {"k": [8, 16], "lr": [0.1, 0.2], "lambda_": [0.0003, 0.001, 0.003]}
+
+
 def p1_methods() -> list[Method]:
     """Methods for ml-latest-small."""
     data = load_movielens("ml-latest-small")
-    control = shuffled(data)
-    short = dict(iterations=150, burn_in=50)
-    long = dict(iterations=300, burn_in=100)
-    ranks = {"factors": [8, 12]}
-    rates = {"k": [8, 16], "lr": [0.1, 0.2], "lambda_": [0.0003, 0.001, 0.003]}
-
-    def ours(name, blocks, source=data, grid=ranks, **settings):
-        return Method(name, lambda **chosen: Ours(source, blocks, **settings, **chosen), grid)
-
-    def xlearn(name, blocks):
-        return Method(name, lambda **chosen: XLearn(data, blocks, epoch=15, **chosen), rates)
-
-    def my(name, blocks, **settings):
-        return Method(name, lambda **chosen: MyFM(data, blocks, **settings, **chosen), ranks)
-
+    point = {"factors": [4, 8], "regularization": [10.0, 15.0, 20.0]}
+    by_als = dict(solver="als", noise_field=None, iterations=25, linear_regularization=4.0)
+    best = dict(windows=True, crosses=CROSSES, **LONG)
     return [
-        xlearn("xLearn FM: user, film", ("user", "item")),
-        xlearn("xLearn FM: + genres, year of release", FILM),
-        xlearn("xLearn FM: + date of rating", ALL),
-        my("myFM: user, film", ("user", "item"), **short),
-        my("myFM: + genres, year of release", FILM, **short),
-        my("myFM: + date of rating", ALL, **short),
-        ours("FM: user, film", ("user", "item"), **short),
-        ours("FM: + genres, year of release", FILM, **short),
-        ours("FM: the same, genres and years shuffled across films", FILM, control, **short),
-        ours("FM: + date of rating", ALL, **short),
-        ours("FM: the same, one noise for all users", ALL, noise_field=None, **short),
-        ours(
-            "FM by ALS: the same",
-            ALL,
-            solver="als",
-            noise_field=None,
-            iterations=25,
-            linear_regularization=4.0,
-            grid={"factors": [4, 8], "regularization": [10.0, 15.0, 20.0]},
-        ),
-        ours("FM: + windows of time", ALL, windows=True, **short),
-        ours(
-            "FM: + crosses, longer (best recipe)",
-            ALL,
-            windows=True,
-            crosses=CROSSES,
-            grid={"factors": [10, 20]},
-            **long,
-        ),
+        method(data, "xLearn FM: user, film", ("user", "item"), RATES, XLearn),
+        method(data, "xLearn FM: + genres, year of release", FILM, RATES, XLearn),
+        method(data, "xLearn FM: + date of rating", ALL, RATES, XLearn),
+        method(data, "myFM: user, film", ("user", "item"), RANKS, MyFM, **SHORT),
+        method(data, "myFM: + genres, year of release", FILM, RANKS, MyFM, **SHORT),
+        method(data, "myFM: + date of rating", ALL, RANKS, MyFM, **SHORT),
+        method(data, "FM: user, film", ("user", "item"), RANKS, **SHORT),
+        method(data, "FM: + films watched", ("user", "history", "item"), RANKS, **SHORT),
+        method(data, "FM: user, film, genres, year of release", FILM, RANKS, **SHORT),
+        method(shuffled(data), "FM: the same, genres and years shuffled across films", FILM, RANKS, **SHORT),
+        method(data, "FM: + date of rating", ALL, RANKS, **SHORT),
+        method(data, "FM: the same, one noise for all users", ALL, RANKS, noise_field=None, **SHORT),
+        method(data, "FM by ALS: the same", ALL, point, **by_als),
+        method(data, "FM: + films watched, genres, years, date", ("user", "history", *ALL[1:]), RANKS, **SHORT),
+        method(data, "FM: user, film, genres, years, date, windows of time", ALL, RANKS, windows=True, **SHORT),
+        method(data, "FM: + crosses, longer (best recipe with windows)", ALL, {"factors": [10, 20]}, **best),
     ]
 
 
 def p2_methods() -> list[Method]:
     """Methods for the five folds of ml-100k."""
     data = load_movielens("ml-100k")
-    short, long = dict(iterations=150, burn_in=50), dict(iterations=300, burn_in=100)
-    ranks = {"factors": [8, 12]}
-
-    def ours(name, blocks, **settings):
-        return Method(name, lambda **chosen: Ours(data, blocks, **settings, **chosen), ranks)
-
+    everything = (*ALL, *PEOPLE)
+    watched = ("user", "history", *everything[1:])
     return [
-        Method(
-            "myFM: + demographics, genres, years, date",
-            lambda **s: MyFM(data, (*ALL, *PEOPLE), **short, **s),
-            ranks,
-        ),
-        ours("FM: user, film", ("user", "item"), **short),
-        ours("FM: + age, gender, occupation", ("user", "item", *PEOPLE), **short),
-        ours("FM: + genres, years, date", (*ALL, *PEOPLE), **short),
-        ours("FM: the same, date by day", (*ALL, *PEOPLE), period="day", **short),
-        ours("FM: + windows of time, longer (best recipe)", (*ALL, *PEOPLE), windows=True, **long),
+        method(data, "myFM: + demographics, genres, years, date", everything, RANKS, MyFM, **SHORT),
+        method(data, "FM: user, film", ("user", "item"), RANKS, **SHORT),
+        method(data, "FM: + age, gender, occupation", ("user", "item", *PEOPLE), RANKS, **SHORT),
+        method(data, "FM: + genres, years, date", everything, RANKS, **SHORT),
+        method(data, "FM: the same, date by day", everything, RANKS, period="day", **SHORT),
+        method(data, "FM: + films watched", watched, RANKS, period="day", **SHORT),
+        method(data, "FM: windows instead, longer (best recipe with windows)", everything, RANKS, windows=True, **LONG),
     ]
 
 
 def main() -> None:
     """Run both tables and write them to ``results/rating_prediction_fm.md``."""
-    p1 = run(p1_methods(), one_split())
-    p2 = run(p2_methods(), five_folds())
-    packages = ("numpy", "scipy", "numba", "myfm", "xlearn")
-    lines = [
-        "# Rating prediction by factorization machines",
-        "",
+    write_results(
+        "rating_prediction_fm",
+        "Rating prediction by factorization machines",
         "## ml-latest-small, a random fifth held out: RMSE over all 20,168 test rows",
-        "",
-        as_markdown(p1),
-        "",
+        as_markdown(run(p1_methods(), one_split())),
         "## ml-100k, mean of five shuffled folds",
-        "",
-        as_markdown(p2),
-        "",
-        "Settings chosen on a fifth of the (first) training part. Intervals over users in the first table,",
-        "over folds in the second. Fit: encoding included, compilation not; for xLearn its files and child",
-        "process too. One thread.",
-        "",
-        ", ".join(f"{name} {version(name)}" for name in packages) + ".",
-    ]
-    (RESULTS / "rating_prediction_fm.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        as_markdown(run(p2_methods(), five_folds())),
+        "Settings chosen on a fifth of the (first) training part. Intervals over users in the first table, over folds "
+        "in the second. Fit: encoding included, compilation not; for xLearn its files and child process too. "
+        "One thread. Windows look past the time of the test rating, the other columns do not.",
+        packages=("numpy", "scipy", "numba", "myfm", "xlearn"),
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import pytest
 from scipy import sparse
 
 from recsys_utils.errors import InvalidInput, NotFittedError
-from recsys_utils.features import DesignMatrix
-from recsys_utils.features.windows import CrossedFields, RatingWindows
+from recsys_utils.features import CrossedFields, DesignMatrix, RatingWindows, Relation
+from recsys_utils.interactions import Interactions
 
 TRAIN = pd.DataFrame({"userId": [9, 7, 7, 7, 7], "timestamp": [1000, 40, 0, 10, 500]})
 
@@ -30,7 +30,7 @@ def test_new_ratings_fall_into_training_windows_or_none():
     design = windows.transform(new)
     assert design.row(0) == {"2 ratings=7@1": 1.0, "60 s=7@0": 1.0}  # two training ratings before it
     assert design.row(1) == {}
-    assert design.row(2) == {"2 ratings=7@0": 1.0, "60 s=7@0": 1.0}  # before the first: the first window
+    assert design.row(2) == {"2 ratings=7@0": 1.0}  # no training rating before it, and none in those 60 seconds
     assert design.row(3) == {}
 
 
@@ -38,6 +38,12 @@ def test_dates_and_seconds_are_the_same():
     dated = TRAIN.assign(timestamp=pd.to_datetime(TRAIN["timestamp"], unit="s"))
     a, b = (RatingWindows().fit(frame).transform(frame) for frame in (TRAIN, dated))
     assert a.columns == b.columns and (a.matrix != b.matrix).nnz == 0
+
+
+def test_interactions_are_windowed_as_their_table():
+    interactions = Interactions.from_frame(TRAIN.assign(movieId=range(5), rating=1.0))
+    design = RatingWindows((2,), (60,)).fit(interactions).transform(interactions)
+    assert (design.matrix != RatingWindows((2,), (60,)).fit(TRAIN).transform(TRAIN).matrix).nnz == 0
 
 
 @pytest.mark.parametrize(
@@ -57,9 +63,10 @@ def test_bad_windows_are_refused(options, frame, message):
 
 def crossing_example(rng, n=40):
     a, b = rng.random((n, 3)) < 0.5, rng.normal(size=(n, 4)) * (rng.random((n, 4)) < 0.6)
-    matrix = np.hstack([a, b])
-    columns = ("a=0", "a=1", "a=2", "b=0", "b=1", "b=2", "b=3")
-    return DesignMatrix(sparse.csr_matrix(matrix), columns, [0, 0, 0, 1, 1, 1, 1], ("a", "b"))
+    return DesignMatrix(tuple(
+        Relation(name, [f"{name}={i}" for i in range(x.shape[1])], sparse.csr_matrix(x))
+        for name, x in (("a", a), ("b", b))
+    ))
 
 
 def test_a_cross_is_the_outer_product():
@@ -94,10 +101,19 @@ def test_bad_crosses_are_refused():
         CrossedFields("a", "c").fit(design)
     with pytest.raises(NotFittedError):
         CrossedFields("a", "b").transform(design)
-    with pytest.raises(InvalidInput, match="columns"):
+    with pytest.raises(InvalidInput, match="fields"):
         CrossedFields("a", "b").fit(design).transform(design.keep("a"))
     with pytest.raises(NotFittedError):
         RatingWindows().transform(TRAIN)
-    empty = DesignMatrix(sparse.csr_matrix((2, 2)), ("a=0", "b=0"), [0, 1], ("a", "b"))
+    nothing = sparse.csr_matrix((2, 1))
+    empty = DesignMatrix((Relation("a", ("a=0",), nothing), Relation("b", ("b=0",), nothing)))
     with pytest.raises(InvalidInput, match="nothing to cross"):
         CrossedFields("a", "b").fit(empty)
+
+
+def test_a_cross_refuses_the_same_number_of_other_columns():
+    design = crossing_example(np.random.default_rng(3))
+    a, b = design.relations
+    other = DesignMatrix((Relation("a", ("a=2", "a=1", "a=0"), a.table), b))
+    with pytest.raises(InvalidInput, match="the field 'a' of design has other columns"):
+        CrossedFields("a", "b").fit(design).transform(other)

@@ -1,6 +1,7 @@
 """Design matrices for factorization machines, and the text formats that carry them."""
-from .encoding import DesignMatrix, RatingFeatures, Relation
-from .libsvm import read_libffm, read_libsvm, write_libffm, write_libsvm
+from .design import DesignMatrix, Relation
+from .encoding import RatingFeatures
+from .libsvm import write_libffm, write_libsvm
 from .windows import CrossedFields, RatingWindows
 
 __all__ = [
@@ -9,8 +10,6 @@ __all__ = [
     "RatingFeatures",
     "RatingWindows",
     "Relation",
-    "read_libffm",
-    "read_libsvm",
     "write_libffm",
     "write_libsvm",
 ]

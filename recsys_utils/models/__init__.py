@@ -6,7 +6,9 @@ from .blend import Blend
 from .bpr import BPR
 from .ease import EASE
 from .explicit_als import ExplicitALS
-from .factorization_machine import FactorizationMachine, fm_gradient, fm_objective, fm_predict
+from .factorization_machine import FactorizationMachine
+from .fm_equation import fm_gradient, fm_objective, fm_predict
+from .fm_recommender import FMRecommender
 from .implicit_als import ImplicitALS
 from .item_knn import ItemKNN
 from .popularity import Popularity
@@ -19,6 +21,7 @@ __all__ = [
     "Blend",
     "EASE",
     "ExplicitALS",
+    "FMRecommender",
     "FactorizationMachine",
     "ImplicitALS",
     "ItemKNN",

@@ -1,7 +1,9 @@
 """xLearn in a child process: real training, and every way in which it can go wrong."""
 import os
+import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,12 +12,20 @@ import pytest
 from scipy import sparse
 
 from recsys_utils.errors import InvalidInput, MissingDependency
-from recsys_utils.features import DesignMatrix
+from recsys_utils.features import DesignMatrix, Relation
 from recsys_utils.xlearn import XLearnCrashed, fit_predict
 from recsys_utils.xlearn import runner as xlearn_runner
 
 N_USERS, N_ITEMS = 20, 30
 needs_xlearn = pytest.mark.skipif(find_spec("xlearn") is None, reason="xLearn is not installed")
+
+
+def with_names(matrix):
+    """A design of users and items from a matrix with their columns side by side."""
+    return DesignMatrix((
+        Relation("user", [f"user={u}" for u in range(N_USERS)], matrix[:, :N_USERS]),
+        Relation("item", [f"item={i}" for i in range(N_ITEMS)], matrix[:, N_USERS:]),
+    ))
 
 
 def pairs(n, seed):
@@ -26,9 +36,7 @@ def pairs(n, seed):
     matrix = sparse.csr_matrix(
         (np.ones(2 * n), indices, np.arange(0, 2 * n + 1, 2)), shape=(n, N_USERS + N_ITEMS)
     )
-    names = tuple(f"user={u}" for u in range(N_USERS)) + tuple(f"item={i}" for i in range(N_ITEMS))
-    design = DesignMatrix(matrix, names, [0] * N_USERS + [1] * N_ITEMS, ("user", "item"))
-    return design, 3.0 + 0.2 * (users % 5) - 0.3 * (items % 4) + 0.5 * (users % 2) * (items % 2)
+    return with_names(matrix), 3.0 + 0.2 * (users % 5) - 0.3 * (items % 4) + 0.5 * (users % 2) * (items % 2)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +98,7 @@ def test_learns_and_leaves_no_file(data, scratch, model):
     assert result.predictions.shape == (500,)
     assert result.losses.epoch.tolist() == list(range(1, 31))
     assert result.losses.train_loss.iloc[-1] < result.losses.train_loss.iloc[0]
-    assert result.fit_seconds > 0 and result.predict_seconds > 0
+    assert result.fit_seconds > 0
     assert "\x1b" not in result.log and "Finish training" in result.log
     assert xlearn_logs() == before
 
@@ -131,7 +139,7 @@ def test_validation_stops_early(data, scratch):
     fit, held_out = np.arange(1000), np.arange(1000, 2000)
     result = fit_predict(
         train.select(fit), noisy[fit], test, validation=(train.select(held_out), noisy[held_out]),
-        metric="rmse", epoch=200, k=16, lambda_=0.0,
+        epoch=200, k=16, lambda_=0.0,
     )
     assert len(result.losses) < 200
     assert "Early-stopping" in result.log
@@ -159,8 +167,7 @@ def test_rows_that_training_says_nothing_about_get_the_intercept(data, scratch, 
     seen = train.matrix[:, 5].toarray().ravel() == 0
     train, labels = train.select(seen), labels[seen]  # the sixth user is new
     matrix = sparse.csr_matrix(([1.0, 1.0, 1.0], [5, 3, 22], [0, 0, 1, 1, 3]), shape=(4, train.n_columns))
-    rows = DesignMatrix(matrix, train.columns, train.fields, train.field_names)
-    predictions = fit_predict(train, labels, rows, model=model).predictions
+    predictions = fit_predict(train, labels, with_names(matrix), model=model).predictions
     assert predictions[0] == predictions[1] == predictions[2] != predictions[3]
 
 
@@ -230,7 +237,7 @@ def test_useless_predictions(data, scratch, fake_xlearn, text, message):
 def test_a_learning_rate_that_diverges(data, scratch):
     train, labels, test, _ = data
     with pytest.raises(XLearnCrashed, match="diverged"):
-        fit_predict(train, labels, test, opt="sgd", lr=1e10, epoch=20)
+        fit_predict(train, labels, test, lr=1e30, epoch=20)
 
 
 def test_time_out(data, scratch, fake_xlearn):
@@ -249,12 +256,7 @@ def test_time_out(data, scratch, fake_xlearn):
     ({"lr": float("nan")}, "lr must"),
     ({"lambda_": -1e-3}, "lambda_ must"),
     ({"epoch": 0}, "epoch must"),
-    ({"init": float("inf")}, "init must"),
-    ({"opt": "adam"}, "opt"),
-    ({"nthread": 0}, "nthread must"),
-    ({"stop_window": 0}, "stop_window must"),
     ({"timeout": -1}, "timeout must"),
-    ({"metric": "rmse"}, "validation"),
 ])
 def test_bad_parameters_start_nothing(data, scratch, fake_xlearn, parameters, message):
     fake_xlearn("raise AssertionError('started')")
@@ -286,6 +288,8 @@ def test_bad_data_starts_nothing(data, scratch, fake_xlearn):
         ((train, labels, test.keep("user")), "test has other columns"),
         ((train, labels, test.matrix[:0]), "test is empty"),
         ((train.matrix.toarray(), labels, test), "train must be"),
+        ((train, labels[:, None], test), "train labels must be 1-D"),
+        ((train, None, test), "train labels must be 1-D, got None"),
         ((train, labels, [1, 2]), "test must be"),
     ]:
         with pytest.raises(InvalidInput, match=message):
@@ -294,7 +298,50 @@ def test_bad_data_starts_nothing(data, scratch, fake_xlearn):
         fit_predict(train.matrix, labels, test, model="ffm")
     with pytest.raises(InvalidInput, match="0 and 1"):
         fit_predict(train, labels, test, task="binary")
-    with pytest.raises(InvalidInput, match="metric"):
-        fit_predict(train, labels, test, validation=(test, data[3]), metric="auc")
     with pytest.raises(InvalidInput, match="validation labels"):
         fit_predict(train, labels, test, validation=(test, labels))
+    with pytest.raises(InvalidInput, match="validation labels must be 1-D, got None"):
+        fit_predict(train, labels, test, validation=(test, None))
+
+
+def test_a_killed_parent_leaves_neither_child_nor_folder(tmp_path):
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    alive = tmp_path / "alive"
+    (fake / "xlearn.py").write_text(FAKE.format(
+        fit=f"import os, time; open({str(alive)!r}, 'w').write(str(os.getpid())); time.sleep(60)", predict="pass"
+    ))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    program = """
+import scipy.sparse as sparse
+from recsys_utils.xlearn import fit_predict
+X = sparse.eye(3, format="csr")
+fit_predict(X, [1.0, 2.0, 3.0], X)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(fake), *sys.path]), "TMPDIR": str(scratch)}
+    parent = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    try:
+        wait_for(lambda: alive.exists() and alive.read_text())
+        child = int(alive.read_text())
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: os.listdir(scratch) == [])
+    wait_for(lambda: not is_running(child))
+
+
+def is_running(process):
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition, seconds=60):
+    """Return as soon as the condition holds; fail if it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
