@@ -26,6 +26,7 @@ def one_pair(margin_of):
 
 class TestBPR(ModelContract):
     predicts = False
+    folds_in = False
 
     def make(self):
         return BPR(factors=4, iterations=20)
@@ -74,6 +75,12 @@ class TestBPR(ModelContract):
     def test_another_seed_gives_another_model(self, data, model):
         other = BPR(factors=4, iterations=20, rng=1).fit(data)
         assert (other.user_factors_ != model.user_factors_).any()
+
+    def test_one_user_copies_no_matrix(self, data, monkeypatch):
+        model = self.make().fit(data)
+        expected = model.recommend(7, n=3)[0]
+        monkeypatch.setattr(model, "vectors", None)  # asked once after a fit
+        np.testing.assert_array_equal(model.recommend(7, n=3)[0], expected)
 
     def test_a_step_too_long_is_an_error(self, data):
         with pytest.raises(InvalidInput, match="learning_rate"):

@@ -6,7 +6,7 @@ from model_contract import ModelContract, rectangular_interactions
 
 from recsys_utils import Interactions
 from recsys_utils.errors import InvalidInput
-from recsys_utils.models import EASE
+from recsys_utils.models import EASE, ease
 
 
 class TestEASE(ModelContract):
@@ -48,6 +48,23 @@ class TestEASE(ModelContract):
         ids, scores = model.recommend(13, n=data.n_items, exclude_seen=False)
         row = (data.matrix.toarray()[2] > 0) @ model.weights_
         np.testing.assert_allclose(scores, row[data.rows_of_items(ids)])
+
+    def test_similar_items_are_the_weights(self, data, model):
+        ids, weights = model.similar_items(5, n=data.n_items - 1)
+        np.testing.assert_allclose(weights, model.weights_[2, data.rows_of_items(ids)], atol=1e-12)
+
+    def test_a_catalogue_too_large_is_refused_before_anything_is_allocated(self, monkeypatch):
+        """A hundred thousand items would need a matrix of 75 GiB, four times at the peak."""
+        n = 100_000
+        many_items = Interactions(range(2), range(n), np.zeros(n, int), range(n), np.ones(n))
+        model = EASE().fit(many_items)  # a matrix of two users
+        assert model.recommend(0, n=2, exclude_seen=False)[0].shape == (2,)
+        monkeypatch.setattr(ease, "_memory", lambda: 2.0**33)
+        with pytest.raises(InvalidInput, match="100,000 items: EASE needs about 313 GiB"):
+            _ = model.weights_
+        many_users = Interactions(range(n), range(n), range(n), range(n), np.ones(n))
+        with pytest.raises(InvalidInput, match="this machine has 8; drop rare items"):
+            EASE().fit(many_users)
 
     def test_dropout_is_the_expected_reconstruction_of_thinned_rows(self, data):
         """Ridge on many thinned copies, rescaled by the share kept, tends to the closed form."""

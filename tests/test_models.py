@@ -3,10 +3,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_contract import ITEMS, UNKNOWN, USERS, ModelContract, rectangular_interactions
-from scipy import sparse
+from scipy import optimize, sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
-from recsys_utils.errors import InvalidInput
+from recsys_utils.errors import Diverged, InvalidInput, NotFittedError
 from recsys_utils.interactions import Interactions
 from recsys_utils.models import BiasBaseline, BiasedSVD, ItemKNN, Popularity, PureSVD
 from recsys_utils.models.pure_svd import ordered_svds
@@ -76,6 +76,15 @@ class TestItemKNN(ModelContract):
         assert np.corrcoef(kept, support[support > 0])[0, 1] > 0.5
 
 
+    def test_similar_items_uses_its_own_shrunk_similarity(self, data):
+        model = ItemKNN(neighbours=2, shrinkage=100).fit(data)
+        ids, values = model.similar_items(5, n=3)
+        mine = model.similarity_[2].toarray()[0]
+        np.testing.assert_array_equal(values, np.sort(mine)[::-1][:3])
+        assert values[1] < 0.1 and values[2] == 0
+        assert set(ids[:2]) == set(data.item_ids[mine > 0])
+
+
 class TestPureSVD(ModelContract):
     def make(self):
         return PureSVD(factors=4)
@@ -91,6 +100,15 @@ class TestPureSVD(ModelContract):
         with pytest.raises(InvalidInput, match="factors must be below"):
             PureSVD(factors=12).fit(data)
 
+    def test_values_of_zero_alone_are_refused(self, data):
+        with pytest.raises(InvalidInput, match="no value above 0"):
+            PureSVD(factors=2).fit(data.with_values(np.zeros(len(data))))
+
+    @pytest.mark.parametrize("rng", [2**33, np.random.default_rng(1)])
+    def test_any_seed_and_a_generator_will_do(self, data, model, rng):
+        other = PureSVD(factors=4, rng=rng).fit(data)
+        np.testing.assert_allclose(other.item_factors_, model.item_factors_, atol=1e-8)
+
     def test_order_and_signs_are_fixed(self):
         matrix = sparse.random(30, 17, density=0.4, rng=np.random.default_rng(1))
         first, second = (ordered_svds(matrix, 5, rng) for rng in (0, 1))
@@ -101,6 +119,8 @@ class TestPureSVD(ModelContract):
 
 
 class TestBiasedSVD(ModelContract):
+    folds_in_exactly = False  # descent ends near the minimum
+
     def make(self):
         return BiasedSVD(factors=4, iterations=20)
 
@@ -132,18 +152,35 @@ class TestBiasedSVD(ModelContract):
     def test_an_unrated_item_has_no_factors(self, model):
         assert (model.item_factors_[-1] == 0).all() and (model.user_factors_[-1] == 0).all()
 
+    def test_fold_in_solves_the_ridge_problem_of_one_user(self, data, model):
+        rows, values = np.array([2, 5, 9, 11]), np.array([4.0, 2.0, 5.0, 3.5])
+        vector = model.fold_in(ITEMS[rows], values)
+
+        def loss(bias, factors):
+            error = values - model.mean_ - model.item_bias_[rows] - bias - model.item_factors_[rows] @ factors
+            return (error**2).sum() + model.regularization * len(rows) * (bias**2 + factors @ factors)
+
+        found = optimize.minimize(lambda x: loss(x[0], x[1:]), np.zeros(5), tol=1e-12)
+        np.testing.assert_allclose(vector, found.x, atol=1e-5)
+        assert (model.fold_in([], []) == 0).all()
+
+    def test_validation_must_be_interactions(self, data):
+        with pytest.raises(InvalidInput, match="validation must be Interactions"):
+            self.make().fit(data, validation="train")
+
     def test_divergence_is_an_error(self, data):
-        with pytest.raises(InvalidInput, match="diverge"):
+        with pytest.raises(Diverged, match="diverge"):
             BiasedSVD(factors=3, iterations=50, learning_rate=50.0).fit(data)
 
 
 @pytest.mark.parametrize(
     ("model", "arguments"),
     [
-        (BiasBaseline, {"user_regularization": -1}), (BiasBaseline, {"iterations": 0}),
+        (BiasBaseline, {"user_regularization": -1}), (BiasBaseline, {"iterations": 0}), (BiasBaseline, {"clip": "no"}),
         (ItemKNN, {"neighbours": 0}), (ItemKNN, {"shrinkage": float("nan")}), (ItemKNN, {"values": "counts"}),
-        (PureSVD, {"factors": 0}), (PureSVD, {"factors": 2.0}),
-        (BiasedSVD, {"learning_rate": float("inf")}), (BiasedSVD, {"rng": -1}), (BiasedSVD, {"rng": None}),
+        (PureSVD, {"factors": 0}), (PureSVD, {"factors": 2.0}), (PureSVD, {"rng": -1}),
+        (BiasedSVD, {"learning_rate": float("inf")}), (BiasedSVD, {"learning_rate": 0}),
+        (BiasedSVD, {"rng": -1}), (BiasedSVD, {"rng": None}),
     ],
 )
 def test_bad_hyper_parameters_are_named(model, arguments):
@@ -152,11 +189,26 @@ def test_bad_hyper_parameters_are_named(model, arguments):
         model(**arguments).fit(rectangular_interactions())
 
 
-def test_string_ids_work():
+class Shifted(PureSVD):
+    """Scores of its own over the vectors of its parent."""
+
+    def score_rows(self, user_rows):
+        return 1 - super().score_rows(user_rows)
+
+
+def test_a_subclass_that_only_overrides_score_rows_is_heard():
     data = rectangular_interactions()
-    frame = data.to_frame().assign(
-        userId=lambda f: "u" + f.userId.astype(str), movieId=lambda f: "m" + f.movieId.astype(str)
-    )
-    model = PureSVD(factors=3).fit(Interactions.from_frame(frame))
-    ids, _ = model.recommend("u7", n=3)
-    assert all(str(item).startswith("m") for item in ids)
+    model = Shifted(factors=3).fit(data)
+    ids, scores = model.recommend(USERS, n=3, exclude_seen=False)
+    expected = 1 - PureSVD(factors=3).fit(data).score_rows(np.arange(len(USERS)))
+    np.testing.assert_allclose(scores, np.sort(expected, axis=1)[:, ::-1][:, :3])
+
+
+def test_a_failed_refit_leaves_no_mixture_of_two_fits():
+    data = rectangular_interactions()
+    model = PureSVD(factors=4).fit(data)
+    with pytest.raises(InvalidInput, match="no value above 0"):
+        model.fit(data.with_values(np.zeros(len(data))))
+    with pytest.raises(NotFittedError):
+        model.recommend(7, n=2)
+    assert not hasattr(model, "item_factors_")

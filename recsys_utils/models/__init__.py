@@ -13,22 +13,10 @@ from .implicit_als import ImplicitALS
 from .item_knn import ItemKNN
 from .popularity import Popularity
 from .pure_svd import PureSVD
+from .rating import RatingModel
 
 __all__ = [
-    "BPR",
-    "BiasBaseline",
-    "BiasedSVD",
-    "Blend",
-    "EASE",
-    "ExplicitALS",
-    "FMRecommender",
-    "FactorizationMachine",
-    "ImplicitALS",
-    "ItemKNN",
-    "Popularity",
-    "PureSVD",
-    "Recommender",
-    "fm_gradient",
-    "fm_objective",
+    "BPR", "BiasBaseline", "BiasedSVD", "Blend", "EASE", "ExplicitALS", "FMRecommender", "FactorizationMachine",
+    "ImplicitALS", "ItemKNN", "Popularity", "PureSVD", "RatingModel", "Recommender", "fm_gradient", "fm_objective",
     "fm_predict",
 ]

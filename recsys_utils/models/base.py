@@ -2,17 +2,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..check import check_finite, check_int, check_same_length
-from ..errors import InvalidInput, NotFittedError
-from ..interactions import Interactions
-from ..topn import top_n, top_n_products
+from ..check import check_bool, check_finite, check_float, check_int, check_same_length
+from ..errors import Diverged, InvalidInput, NotFittedError
+from ..interactions import Interactions, check_interactions
+from ..topn import SortedVectors, top_n
+from .saving import read_model, write_model
 
-# Scores of this many bytes are held at once while recommending.
+# Scores of this many bytes, or factors of this many pairs, are held at once.
 _BLOCK_BYTES = 64 * 2**20
+_PAIRS = 2**16
+
+positive = partial(check_float, minimum=0, exclusive=True)
+not_negative = partial(check_float, minimum=0)
 
 
 class Recommender(BaseEstimator, ABC):
@@ -25,9 +32,20 @@ class Recommender(BaseEstimator, ABC):
     To write a model, implement :meth:`learn` and one of :meth:`vectors` and :meth:`score_rows`; the other hooks where
     they make sense. Inside hooks a user or an item is its row, a contiguous int; −1 stands for one that training does
     not have.
+
+    Attributes
+    ----------
+    user_ids_, item_ids_ : ndarray, shapes (n_users,) and (n_items,)
+        Raw ids in the order of rows.
+    value_range_ : tuple of float
+        Lowest and highest value seen in training.
+    interactions_ : Interactions or None
+        What the model has learnt from; None after :meth:`load` without it.
     """
 
-    #: Whether the values are ratings: ``predict`` gives ratings, a rating of 0 is one, and a new user's are required.
+    #: For each parameter, a function of its name and value that raises InvalidInput.
+    checks: Mapping[str, Callable] = {}
+    #: Whether values are ratings: then a value of 0 is a rating, and a new user's values must be given.
     predicts_ratings = False
     interactions_: Interactions | None = None
     _repr_html_ = _repr_mimebundle_ = None  # one plain line, in notebooks as well
@@ -45,19 +63,17 @@ class Recommender(BaseEstimator, ABC):
         ------
         InvalidInput
             If `interactions` is no :class:`~recsys_utils.Interactions`, or a parameter has a bad value.
+        Diverged
+            If the numbers overflow.
         """
-        if not isinstance(interactions, Interactions):
-            raise InvalidInput(
-                f"interactions must be Interactions, got {type(interactions).__name__}: "
-                "use Interactions.from_frame(frame)"
-            )
+        check_interactions(interactions)
         self.check_parameters()
-        for name in [name for name in vars(self) if name.endswith("_")]:
+        for name in [name for name in vars(self) if name.endswith("_") or name in ("_ids", "_search")]:
             delattr(self, name)  # a failed fit leaves no half-fitted model behind
         self.value_range_ = (float(interactions.values.min()), float(interactions.values.max()))
         self.learn(interactions, **watched)
-        self.interactions_ = interactions
         self.user_ids_, self.item_ids_ = interactions.user_ids, interactions.item_ids
+        self.interactions_ = self._ids = interactions
         return self
 
     def predict(self, user_ids, item_ids) -> np.ndarray:
@@ -74,13 +90,8 @@ class Recommender(BaseEstimator, ABC):
         -------
         ndarray of float64, shape (n_pairs,)
         """
-        user_rows, item_rows = np.atleast_1d(self.rows_of_users(user_ids)), np.atleast_1d(self.rows_of_items(item_ids))
-        if user_rows.ndim > 1 or item_rows.ndim > 1:
-            raise InvalidInput(
-                f"user_ids and item_ids must be 1-D, got shapes {user_rows.shape} and {item_rows.shape}: ravel them"
-            )
-        check_same_length(user_ids=user_rows, item_ids=item_rows)
-        return self.clipped(self.predict_rows(user_rows, item_rows))
+        users, items = _one_dimensional(user_ids=self.rows_of_users(user_ids), item_ids=self.rows_of_items(item_ids))
+        return self.clipped(self.predict_rows(users, items))
 
     def clipped(self, values: np.ndarray) -> np.ndarray:
         """The values, inside the range of the training values where the model has ``clip=True``."""
@@ -100,8 +111,8 @@ class Recommender(BaseEstimator, ABC):
         Returns
         -------
         ids, scores : ndarray
-            Shape (n,) for one id and (n_users, n) for a batch. Where a user has fewer than
-            `n` items left, the last scores are −inf and their ids mean nothing.
+            Shape (n,) for one id and (n_users, n) for a batch. Where a user has fewer than `n` items left, the list
+            ends with the missing id (−1, or ``""`` where item ids are strings) and the score −inf.
 
         Raises
         ------
@@ -110,12 +121,12 @@ class Recommender(BaseEstimator, ABC):
         InvalidInput
             If `n` is below 1 or above the size of the catalogue.
         """
-        rows = np.atleast_1d(self.rows_of_users(user_ids, strict=True))
-        check_int("n", n, maximum=len(self.item_ids_))
-        if rows.ndim > 1:
-            raise InvalidInput(f"user_ids must be one id or 1-D, got shape {rows.shape}: ravel them")
-        found, scores = self._top_rows(rows, n, exclude_seen)
-        ids, scores = self.item_ids_[found], scores.astype(np.float64)
+        (rows,) = _one_dimensional(user_ids=self.rows_of_users(user_ids, strict=True))
+        self._check_list(n, exclude_seen)
+        step = max(1, len(rows) if self._sorted_vectors() else _BLOCK_BYTES // (8 * len(self.item_ids_)))
+        starts = range(0, max(len(rows), 1), step)
+        blocks = [self._top_rows(rows[start : start + step], n, exclude_seen) for start in starts]
+        ids, scores = self._named(*map(np.concatenate, zip(*blocks, strict=True)))
         return (ids[0], scores[0]) if np.ndim(user_ids) == 0 else (ids, scores)
 
     def similar_items(self, item_id, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -132,12 +143,9 @@ class Recommender(BaseEstimator, ABC):
         InvalidInput
             If `n` is below 1 or larger than the number of other items, or the model compares no items.
         """
-        row = int(self.rows_of_items(item_id, strict=True))
-        check_int("n", n, maximum=max(len(self.item_ids_) - 1, 1))
-        similarity = np.array(self.item_similarity(row), dtype=np.float64)
-        similarity[row] = -np.inf
-        found, values = top_n(similarity[None, :], n)
-        return self.item_ids_[found[0]], values[0]
+        row = one_row("item_id", item_id, self.rows_of_items)
+        self._check_list(n, spare=1)
+        return self._best(self.item_similarity(row), n, without=row)
 
     def fold_in(self, item_ids, values=None) -> np.ndarray:
         """The vector of a user who is not in the training data, from that user's history.
@@ -152,7 +160,7 @@ class Recommender(BaseEstimator, ABC):
         Returns
         -------
         ndarray, 1-D
-            What it holds is told by the model's own description.
+            What it holds is told by the model's own :meth:`fold_in_rows`.
 
         Raises
         ------
@@ -162,7 +170,22 @@ class Recommender(BaseEstimator, ABC):
             For NaN, infinite or negative values, repeated items and unequal lengths, and from models that
             cannot fold in.
         """
-        return self.fold_in_rows(*self._history(item_ids, values))
+        if values is None and self.predicts_ratings:
+            raise InvalidInput(f"values is None, but {type(self).__name__} needs ratings: pass one for each item")
+        rows = self.rows_of_items(item_ids, strict=True)
+        values = np.ones(rows.shape) if values is None else check_finite("values", values)
+        rows, values = _one_dimensional(item_ids=rows, values=values)
+        if len(np.unique(rows)) < len(rows):
+            raise InvalidInput("item_ids repeats an item: keep each once, with one value")
+        if (values < 0).any():
+            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
+        if not self.predicts_ratings:  # a value of 0 is no interaction
+            rows, values = rows[values > 0], values[values > 0]
+        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
+        vector = self.fold_in_rows(rows[order], values[order])
+        if not np.isfinite(vector).all():
+            raise Diverged(f"values, up to {values.max():g}, overflow the equations: scale them as in training")
+        return vector
 
     def recommend_for(
         self, item_ids, values=None, n: int = 10, exclude_seen: bool = True
@@ -174,31 +197,83 @@ class Recommender(BaseEstimator, ABC):
         ids, scores : ndarray, shape (n,)
             As in :meth:`recommend`.
         """
-        scores = np.array(self.score_vector(self.fold_in(item_ids, values)), dtype=np.float64)
-        check_int("n", n, maximum=len(self.item_ids_))
-        if exclude_seen:
-            scores[self.rows_of_items(item_ids)] = -np.inf
-        found, scores = top_n(scores[None, :], n)
-        return self.item_ids_[found[0]], scores[0]
+        scores = self.score_vector(self.fold_in(item_ids, values))
+        self._check_list(n, exclude_seen)
+        return self._best(scores, n, without=self.rows_of_items(item_ids) if exclude_seen else [])
+
+    def save(self, path) -> None:
+        """Write the fitted model to a file, without its training data.
+
+        The file is an npz archive (version 1 of the format): an array for each of :meth:`fitted_state`, and a JSON
+        header with the format, its version, the class and the parameters. It is replaced only once it is complete.
+
+        Raises
+        ------
+        InvalidInput
+            If the file cannot be written, or a parameter is none that a file can keep.
+        """
+        self._fitted()
+        write_model(path, self)
+
+    @classmethod
+    def load(cls, path, interactions: Interactions | None = None) -> Recommender:
+        """Read a model that :meth:`save` has written.
+
+        Parameters
+        ----------
+        path : path-like
+        interactions : Interactions, optional
+            The training data, which ``recommend(exclude_seen=True)`` needs, and models whose scores are sums over a
+            user's history.
+
+        Raises
+        ------
+        InvalidInput
+            For a file that is no model, of a newer format or of another class, and for other training data.
+        CorruptArchive
+            For a file that is cut short or damaged.
+        """
+        return read_model(path, cls, Recommender, None if interactions is None else check_interactions(interactions))
+
+    def restore(self, fitted: Mapping, interactions: Interactions | None) -> None:
+        """Take over a state of :meth:`fitted_state` that has been read from a file."""
+        users, items = fitted["user_ids_"], fitted["item_ids_"]
+        self._ids = Interactions(users, items, [0], [0], [0.0])  # for look-ups only; checks the ids
+        for name, value in fitted.items():
+            rows = {"user": len(users), "item": len(items)}.get(name.split("_")[0])
+            if not name.endswith("_") or rows and hasattr(value, "shape") and value.shape[0] != rows:
+                raise ValueError(f"{name} has another number of rows than the ids")
+            setattr(self, name, value)
+        if interactions is not None:
+            same = np.array_equal(interactions.user_ids, users) and np.array_equal(interactions.item_ids, items)
+            if not same:
+                raise InvalidInput("interactions has other users or items: pass the data of the fit")
+            self.interactions_ = interactions
 
     def rows_of_users(self, ids, *, strict: bool = False) -> np.ndarray:
         """Rows of raw user ids, −1 where unknown (or UnknownIdError if `strict`); same shape as `ids`."""
-        return self.training_data().rows_of_users(ids, strict=strict)
+        return self._fitted().rows_of_users(ids, strict=strict)
 
     def rows_of_items(self, ids, *, strict: bool = False) -> np.ndarray:
         """Rows of raw item ids, −1 where unknown (or UnknownIdError if `strict`); same shape as `ids`."""
-        return self.training_data().rows_of_items(ids, strict=strict)
+        return self._fitted().rows_of_items(ids, strict=strict)
 
     def training_data(self) -> Interactions:
-        """The interactions that the model has learnt from, or NotFittedError."""
+        """The interactions that the model has learnt from; an error with the remedy where it has none."""
+        self._fitted()
         if self.interactions_ is None:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted: call fit(interactions) first")
+            raise InvalidInput(
+                f"this {type(self).__name__} was loaded without its training data, and does not know what users have "
+                "seen: pass interactions= to load, exclude_seen=False, or a history to recommend_for"
+            )
         return self.interactions_
 
     # The hooks for those who write a model.
 
     def check_parameters(self) -> None:
-        """Hook: raise InvalidInput for a bad parameter; called by :meth:`fit`, changes nothing."""
+        """Hook: raise InvalidInput for a bad parameter, change nothing. Default: the functions in ``checks``."""
+        for name, check in self.checks.items():
+            check(name, getattr(self, name))
 
     @abstractmethod
     def learn(self, interactions: Interactions) -> None:
@@ -207,7 +282,7 @@ class Recommender(BaseEstimator, ABC):
     def vectors(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Hook: user and item vectors, shapes (n_users, f) and (n_items, f), whose dot products are the scores.
 
-        None (the default) where the model has none.
+        Asked once after a fit. None (the default) where the model has none.
         """
         return None
 
@@ -231,11 +306,9 @@ class Recommender(BaseEstimator, ABC):
     def item_similarity(self, item_row: int) -> np.ndarray:
         """Hook: the model's own similarity of one item to all, shape (n_items,).
 
-        Default: cosines of the item vectors of :meth:`vectors`; 0 with an item whose vector is zero.
+        Default: :func:`cosines` of the item vectors of :meth:`vectors`.
         """
-        if self.vectors() is None:
-            raise InvalidInput(f"{type(self).__name__} has no item vectors to compare; use another model")
-        return cosines(self.vectors()[1], item_row)
+        return cosines((self.vectors() or (None, np.empty((0, 0))))[1], item_row)
 
     def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Hook: the vector of a new user with this history, 1-D.
@@ -254,64 +327,99 @@ class Recommender(BaseEstimator, ABC):
         """
         return self.vectors()[1] @ vector
 
-    def _history(self, item_ids, values) -> tuple[np.ndarray, np.ndarray]:
-        """Item rows and values of a new user's history, validated and in order of row."""
-        rows = np.atleast_1d(self.rows_of_items(item_ids, strict=True)).astype(np.int64)
-        if values is None:
-            if self.predicts_ratings:
-                raise InvalidInput(f"values is None, but {type(self).__name__} needs ratings: pass one for each item")
-            values = np.ones(len(rows))
-        values = np.atleast_1d(check_finite("values", values))
-        if rows.ndim > 1 or values.ndim > 1:
-            raise InvalidInput(
-                f"item_ids and values must be 1-D, got shapes {rows.shape} and {values.shape}: ravel them"
-            )
-        check_same_length(item_ids=rows, values=values)
-        if len(np.unique(rows)) < len(rows):
-            raise InvalidInput("item_ids repeats an item: keep each once, with one value")
-        if (values < 0).any():
-            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
-        if not self.predicts_ratings:  # an interaction of value 0 is none for models that rank
-            rows, values = rows[values > 0], values[values > 0]
-        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
-        return rows[order], values[order]
+    def fitted_state(self) -> dict:
+        """Hook: what :meth:`save` keeps, by name. Default: all attributes that end in an underscore but the data.
+
+        Numbers, text, None, arrays, SciPy's sparse matrices, models, Generators, and lists or tuples of these.
+        """
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and name != "interactions_"}
+
+    def _fitted(self) -> Interactions:
+        if "_ids" not in vars(self):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted: call fit(interactions) first")
+        return self._ids
+
+    def _check_list(self, n, exclude_seen: bool = True, spare: int = 0) -> None:
+        check_bool("exclude_seen", exclude_seen)
+        most = max(len(self.item_ids_) - spare, 1)
+        if check_int("n", n) > most:
+            raise InvalidInput(f"n must be at most {most}, as there are {most} items to list, got {n}: pass n={most}")
+
+    def _sorted_vectors(self) -> tuple[np.ndarray, SortedVectors] | None:
+        """User vectors and sorted item vectors, made at first use; None where scores are no dot products."""
+        if "_search" not in vars(self):
+            # A subclass that puts score_rows over the vectors of its parent is asked for its own scores.
+            kinds = type(self).__mro__
+            kind = next(kind for kind in kinds if "vectors" in vars(kind) or "score_rows" in vars(kind))
+            products = self.vectors() if "vectors" in vars(kind) else None
+            self._search = None if products is None else (products[0], SortedVectors(products[1]))
+        return self._search
 
     def _top_rows(self, rows: np.ndarray, n: int, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Item rows and scores of the best `n` for some users; seen items get −inf."""
-        product, seen = self._products(), self.training_data().matrix
-        if product is not None:
-            vectors, items = product
-            if exclude_seen:
-                mine = seen[rows]
-                return top_n_products(vectors[rows], items, n, mine.indptr, mine.indices)
-            return top_n_products(vectors[rows], items, n)
-        n_items = len(self.item_ids_)
-        found, values = np.empty((len(rows), n), dtype=np.int64), np.empty((len(rows), n))
-        step = max(1, _BLOCK_BYTES // (8 * n_items))
-        for start in range(0, len(rows), step):
-            block = slice(start, start + step)
-            scores = np.asarray(self.score_rows(rows[block]), dtype=np.float64)
-            if exclude_seen:
-                mine = seen[rows[block]]
-                scores[np.repeat(np.arange(len(scores)), np.diff(mine.indptr)), mine.indices] = -np.inf
-            found[block], values[block] = top_n(scores, n)
-        return found, values
+        """Item rows and scores of the best `n` for some users, −1 and −inf where nothing is left."""
+        pointers, seen = np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64)
+        if exclude_seen:
+            matrix = self.training_data().matrix
+            if len(rows) == 1:  # to slice a sparse matrix takes longer than the search
+                pointers, seen = matrix.indptr[rows[0] : rows[0] + 2], matrix.indices
+            else:
+                mine = matrix[rows]
+                pointers, seen = mine.indptr, mine.indices
+        if self._search:
+            users, items = self._search
+            return items.search(users[rows], n, pointers, seen)
+        scores = np.asarray(self.score_rows(rows), dtype=np.float64)
+        scores[np.repeat(np.arange(len(rows)), np.diff(pointers)), seen[pointers[0] : pointers[-1]]] = -np.inf
+        return top_n(scores, n)
 
-    def _products(self):
-        """The vectors, unless a subclass has put scores of its own over them."""
-        for kind in type(self).__mro__:
-            if "vectors" in vars(kind):
-                return self.vectors()
-            if "score_rows" in vars(kind):
-                return None
+    def _best(self, scores: np.ndarray, n: int, without) -> tuple[np.ndarray, np.ndarray]:
+        """The `n` best items of one list of scores, some left out."""
+        scores = np.array(scores, dtype=np.float64)
+        scores[without] = -np.inf
+        ids, scores = self._named(*top_n(scores[None, :], n))
+        return ids[0], scores[0]
+
+    def _named(self, found: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ids = self.item_ids_[found]
+        ids[found < 0] = self._ids.missing_item
+        return ids, scores.astype(np.float64)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._get_param_names())
         return f"{type(self).__name__}({shown})"
 
 
+def one_row(name: str, one_id, look_up: Callable) -> int:
+    """The row of one known id, by a look-up such as :meth:`Recommender.rows_of_items`."""
+    if np.ndim(one_id):
+        raise InvalidInput(f"{name} must be one id, got {one_id!r}: ask once for each")
+    return int(look_up(one_id, strict=True))
+
+
 def cosines(vectors: np.ndarray, row: int) -> np.ndarray:
     """Cosines of one row of a matrix with all rows, shape (n_rows,); 0 where a row is zero."""
+    if not vectors.shape[1]:
+        raise InvalidInput("the model has no item vectors to compare: use another model for similar items")
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     scale = length * length[row]
     return np.divide(vectors @ vectors[row], scale, out=np.zeros(len(vectors)), where=scale > 0)
+
+
+def pair_products(user_rows: np.ndarray, item_rows: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Dot products of pairs of vectors, shape (n_pairs,), 0 where either row is unknown (−1)."""
+    products = np.zeros(len(user_rows))
+    for start in range(0, len(products), _PAIRS):
+        part = slice(start, start + _PAIRS)
+        products[part] = np.einsum("ij,ij->i", users[user_rows[part]], items[item_rows[part]])
+    products[(user_rows < 0) | (item_rows < 0)] = 0.0
+    return products
+
+
+def _one_dimensional(**arrays) -> list[np.ndarray]:
+    """Arrays of one length, a single value taken as an array of one."""
+    for name, array in arrays.items():
+        if np.ndim(array) > 1:
+            raise InvalidInput(f"{name} must be one value or 1-D, got shape {np.shape(array)}: ravel it")
+    arrays = {name: np.atleast_1d(array) for name, array in arrays.items()}
+    check_same_length(**arrays)
+    return list(arrays.values())

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..check import check_float, check_int
+from ..check import check_bool, check_int
 from ..interactions import Interactions
-from .base import Recommender
+from .base import not_negative
+from .rating import RatingModel
 
 
-class BiasBaseline(Recommender):
+class BiasBaseline(RatingModel):
     r"""Predict :math:`\mu + b_u + b_i`, both biases shrunk towards zero.
 
     Minimises, by alternating between the two sides,
@@ -22,6 +23,8 @@ class BiasBaseline(Recommender):
         is believed by half.
     iterations : int
         Sweeps over both sides; ten leave no visible change on MovieLens.
+    clip : bool
+        Keep predictions inside the range of the ratings seen in training; ranking scores are never clipped.
 
     Attributes
     ----------
@@ -34,24 +37,21 @@ class BiasBaseline(Recommender):
     Koren, Bell and Volinsky (2009), Matrix factorization techniques for recommender systems, eq. 3.
     """
 
-    def __init__(
-        self, *, user_regularization: float = 10.0, item_regularization: float = 5.0, iterations: int = 10
-    ):
-        self.user_regularization = user_regularization
-        self.item_regularization = item_regularization
-        self.iterations = iterations
+    checks = {
+        "user_regularization": not_negative, "item_regularization": not_negative, "iterations": check_int,
+        "clip": check_bool,
+    }
 
-    def check_parameters(self) -> None:
-        check_float("user_regularization", self.user_regularization, minimum=0)
-        check_float("item_regularization", self.item_regularization, minimum=0)
-        check_int("iterations", self.iterations)
+    def __init__(self, *, user_regularization: float = 10.0, item_regularization: float = 5.0, iterations: int = 10,
+                 clip: bool = True):
+        self.user_regularization, self.item_regularization = user_regularization, item_regularization
+        self.iterations, self.clip = iterations, clip
 
     def learn(self, interactions: Interactions) -> None:
-        users, items, values = interactions.user_rows, interactions.item_rows, interactions.values
-        self.mean_ = float(values.mean())
+        users, items = interactions.user_rows, interactions.item_rows
+        self.mean_ = float(interactions.values.mean())
         self.user_bias_ = np.zeros(interactions.n_users)
-        self.item_bias_ = np.zeros(interactions.n_items)
-        residual = values - self.mean_
+        residual = interactions.values - self.mean_
         for _ in range(self.iterations):
             self.item_bias_ = _shrunk_mean(
                 residual - self.user_bias_[users], items, interactions.n_items, self.item_regularization
@@ -59,14 +59,12 @@ class BiasBaseline(Recommender):
             self.user_bias_ = _shrunk_mean(
                 residual - self.item_bias_[items], users, interactions.n_users, self.user_regularization
             )
+        self.user_factors_, self.item_factors_ = (bias[:, None][:, :0] for bias in (self.user_bias_, self.item_bias_))
 
-    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
-        user_bias = np.where(user_rows >= 0, self.user_bias_[user_rows], 0.0)
-        item_bias = np.where(item_rows >= 0, self.item_bias_[item_rows], 0.0)
-        return self.mean_ + user_bias + item_bias
-
-    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
-        return self.mean_ + self.user_bias_[user_rows, None] + self.item_bias_[None, :]
+    def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The user's bias alone, shape (1,)."""
+        residual = self.residuals(item_rows, values)
+        return _shrunk_mean(residual, np.zeros(len(residual), dtype=np.int64), 1, self.user_regularization)
 
 
 def _shrunk_mean(values: np.ndarray, rows: np.ndarray, n_rows: int, regularization: float) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from ..check import check_float, check_int, check_rng
-from ..errors import InvalidInput
+from ..check import check_int, check_rng
+from ..compiled import compiled
+from ..errors import Diverged
 from ..interactions import Interactions
-from .base import Recommender, cosines
+from .base import Recommender, cosines, not_negative, positive
 from .weighting import weighted_matrix
 
 _INIT_SCALE = 0.1
@@ -52,27 +52,15 @@ class BPR(Recommender):
     feedback.
     """
 
-    def __init__(
-        self,
-        *,
-        factors: int = 64,
-        learning_rate: float = 0.05,
-        regularization: float = 0.01,
-        iterations: int = 50,
-        rng=0,
-    ):
-        self.factors = factors
-        self.learning_rate = learning_rate
-        self.regularization = regularization
-        self.iterations = iterations
-        self.rng = rng
+    checks = {
+        "factors": check_int, "learning_rate": positive, "regularization": not_negative, "iterations": check_int,
+        "rng": lambda _, rng: check_rng(rng),
+    }
 
-    def check_parameters(self) -> None:
-        check_int("factors", self.factors)
-        check_float("learning_rate", self.learning_rate, minimum=0, exclusive=True)
-        check_float("regularization", self.regularization, minimum=0)
-        check_int("iterations", self.iterations)
-        check_rng(self.rng)
+    def __init__(self, *, factors: int = 64, learning_rate: float = 0.05, regularization: float = 0.01,
+                 iterations: int = 50, rng=0):
+        self.factors, self.learning_rate, self.regularization = factors, learning_rate, regularization
+        self.iterations, self.rng = iterations, rng
 
     def learn(self, interactions: Interactions) -> None:
         matrix, rng = weighted_matrix(interactions, "binary"), check_rng(self.rng)
@@ -88,7 +76,7 @@ class BPR(Recommender):
                 matrix.indptr, matrix.indices, owner, users, items, bias, rate, self.regularization, rng
             )
         if not np.isfinite(self.loss_history_).all():
-            raise InvalidInput(f"learning_rate={self.learning_rate} makes the factors overflow: lower it")
+            raise Diverged(f"learning_rate={self.learning_rate} makes the factors overflow: lower it")
         users[np.diff(matrix.indptr) == 0] = 0.0  # no history, no taste: the bias alone ranks
         self.user_factors_, self.item_factors_, self.item_bias_ = users, items, bias
 
@@ -96,14 +84,11 @@ class BPR(Recommender):
         users = np.column_stack((self.user_factors_, np.ones(len(self.user_factors_))))
         return users, np.column_stack((self.item_factors_, self.item_bias_))
 
-    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
-        return self.user_factors_[user_rows] @ self.item_factors_.T + self.item_bias_
-
     def item_similarity(self, item_row: int) -> np.ndarray:
         return cosines(self.item_factors_, item_row)
 
 
-@numba.njit(cache=True)
+@compiled
 def _epoch(pointers, columns, owner, users, items, bias, rate, regularization, rng):
     """As many steps as there are interactions, in place; returns the mean loss."""
     n_pairs, n_items, factors = len(columns), len(items), users.shape[1]

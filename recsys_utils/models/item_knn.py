@@ -4,10 +4,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from ..check import check_choice, check_float, check_int
+from ..check import check_int
 from ..interactions import Interactions
 from ..topn import top_n
-from .base import Recommender
+from .base import Recommender, not_negative
+from .weighting import check_values, weighted_matrix, weighted_rows, weighted_vector
 
 _BLOCK = 1024  # items whose similarities are dense at once
 
@@ -29,8 +30,8 @@ class ItemKNN(Recommender):
         Neighbours kept per item; a number beyond the catalogue keeps all.
     shrinkage : float
         Damps similarities of items with short columns; 0 is the plain cosine.
-    values : {"binary", "raw"}
-        Whether a column holds 1 for each interaction or its value.
+    values : {"binary", "raw", "log", "sqrt"}
+        What a column holds for an interaction: 1, its value, log(1 + value), or the square root.
 
     Attributes
     ----------
@@ -42,27 +43,20 @@ class ItemKNN(Recommender):
     Deshpande and Karypis (2004), Item-based top-N recommendation algorithms.
     """
 
-    def __init__(self, *, neighbours: int = 100, shrinkage: float = 0.0, values: str = "binary"):
-        self.neighbours = neighbours
-        self.shrinkage = shrinkage
-        self.values = values
+    checks = {"neighbours": check_int, "shrinkage": not_negative, "values": check_values}
 
-    def check_parameters(self) -> None:
-        check_int("neighbours", self.neighbours)
-        check_float("shrinkage", self.shrinkage, minimum=0)
-        check_choice("values", self.values, ("binary", "raw"))
+    def __init__(self, *, neighbours: int = 100, shrinkage: float = 0.0, values: str = "binary"):
+        self.neighbours, self.shrinkage, self.values = neighbours, shrinkage, values
 
     def learn(self, interactions: Interactions) -> None:
-        self._user_items = interactions.matrix.copy()
-        if self.values == "binary":
-            self._user_items.data[:] = 1.0
-        item_users = self._user_items.T.tocsr()
+        user_items = weighted_matrix(interactions, self.values)
+        item_users = user_items.T.tocsr()
         length = np.sqrt(np.asarray(item_users.multiply(item_users).sum(axis=1)).ravel())
         n_kept = min(self.neighbours, max(interactions.n_items - 1, 1))
         blocks = []
         for start in range(0, interactions.n_items, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, interactions.n_items))
-            product = (item_users[rows] @ self._user_items).toarray()
+            product = (item_users[rows] @ user_items).toarray()
             scale = length[rows, None] * length[None, :] + self.shrinkage
             similarity = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
             similarity[np.arange(len(rows)), rows] = 0.0  # an item does not vote for itself
@@ -74,7 +68,15 @@ class ItemKNN(Recommender):
         self.similarity_.eliminate_zeros()
 
     def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
-        return (self._user_items[user_rows] @ self.similarity_.T).toarray()
+        histories = weighted_rows(self.training_data().matrix[user_rows], self.values)
+        return (histories @ self.similarity_.T).toarray()
 
     def item_similarity(self, item_row: int) -> np.ndarray:
         return self.similarity_[item_row].toarray()[0]
+
+    def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The user's row of the weighted matrix, shape (n_items,)."""
+        return weighted_vector(item_rows, values, self.values, self.similarity_.shape[0])
+
+    def score_vector(self, vector: np.ndarray) -> np.ndarray:
+        return self.similarity_ @ vector

@@ -5,10 +5,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from ..check import check_choice, check_int
+from ..check import check_int, check_rng
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from .base import Recommender, cosines
+from .base import Recommender, cosines, pair_products
+from .weighting import check_values, transformed, weighted_matrix
 
 
 class PureSVD(Recommender):
@@ -20,10 +21,10 @@ class PureSVD(Recommender):
     ----------
     factors : int
         Rank k, below the smaller side of the matrix.
-    values : {"raw", "binary"}
-        Whether an interaction counts as its value or as 1.
-    rng : int
-        Seed of the solver's start vector; results agree between seeds to rounding.
+    values : {"raw", "binary", "log", "sqrt"}
+        What an interaction counts as: its value, 1, log(1 + value), or the square root.
+    rng : int or Generator
+        Of the solver's start vector; results agree between seeds to rounding.
 
     Attributes
     ----------
@@ -40,47 +41,41 @@ class PureSVD(Recommender):
     tasks, section 3.3.
     """
 
-    def __init__(self, *, factors: int = 50, values: str = "raw", rng: int = 0):
-        self.factors = factors
-        self.values = values
-        self.rng = rng
+    checks = {"factors": check_int, "values": check_values, "rng": lambda _, rng: check_rng(rng)}
 
-    def check_parameters(self) -> None:
-        check_int("factors", self.factors)
-        check_choice("values", self.values, ("raw", "binary"))
-        check_int("rng", self.rng, minimum=0)
+    def __init__(self, *, factors: int = 50, values: str = "raw", rng=0):
+        self.factors, self.values, self.rng = factors, values, rng
 
     def learn(self, interactions: Interactions) -> None:
-        matrix = interactions.matrix
+        matrix = weighted_matrix(interactions, self.values)
         if self.factors >= min(matrix.shape):
             raise InvalidInput(
-                f"factors must be below the smaller side of the {matrix.shape} matrix, got {self.factors}: "
-                f"pass at most {min(matrix.shape) - 1}"
+                f"factors must be below {min(matrix.shape)}, the smaller side of the {matrix.shape} matrix, got "
+                f"{self.factors}: pass a smaller number, or use more data"
             )
-        if self.values == "binary":
-            matrix = matrix.copy()
-            matrix.data[:] = 1.0
-        _, sigma, vt = ordered_svds(matrix, self.factors, self.rng)
-        self.singular_values_ = sigma
+        if not matrix.nnz:
+            raise InvalidInput("interactions holds no value above 0, so there is nothing to rank by: check its values")
+        _, self.singular_values_, vt = ordered_svds(matrix, self.factors, self.rng)
         self.item_factors_ = vt.T
         # The same as U Σ, and right for the empty user as well: a row of zeros.
         self.user_factors_ = matrix @ self.item_factors_
 
-    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
-        return self.user_factors_[user_rows] @ self.item_factors_.T
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.user_factors_, self.item_factors_
 
     def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
-        both = (user_rows >= 0) & (item_rows >= 0)
-        product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
-        return np.where(both, product, 0.0)  # what the zero-filled matrix says of a pair it does not know
+        """Cells of the approximation; 0, what the matrix says there, for a pair that it does not have."""
+        return pair_products(user_rows, item_rows, self.user_factors_, self.item_factors_)
 
     def item_similarity(self, item_row: int) -> np.ndarray:
         return cosines(self.item_factors_ * self.singular_values_, item_row)
 
+    def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The history projected on the item directions, shape (factors,)."""
+        return transformed(values, self.values) @ self.item_factors_[item_rows]
 
-def ordered_svds(
-    matrix: sparse.spmatrix, factors: int, rng: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+
+def ordered_svds(matrix: sparse.spmatrix, factors: int, rng=0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Truncated SVD with the order and the signs that SciPy's ``svds`` leaves open.
 
     Parameters
@@ -88,8 +83,8 @@ def ordered_svds(
     matrix : sparse matrix or ndarray, shape (m, n)
     factors : int
         Below ``min(m, n)``.
-    rng : int
-        Seed of the start vector.
+    rng : int or Generator
+        Of the start vector.
 
     Returns
     -------
@@ -99,7 +94,7 @@ def ordered_svds(
     Vt : ndarray, shape (factors, n)
         In each row the entry of largest magnitude is positive.
     """
-    start = np.random.default_rng(rng).standard_normal(min(matrix.shape))
+    start = check_rng(rng).standard_normal(min(matrix.shape))
     u, sigma, vt = svds(matrix, k=factors, v0=start)
     order = np.argsort(-sigma, kind="stable")
     u, sigma, vt = u[:, order], sigma[order], vt[order]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse
 
+from ..check import check_choice
 from ..interactions import Interactions
 
-VALUES = ("raw", "binary", "log", "sqrt")
+_TRANSFORMATIONS = {"raw": np.copy, "binary": np.ones_like, "log": np.log1p, "sqrt": np.sqrt}
+VALUES = tuple(_TRANSFORMATIONS)
+check_values = partial(check_choice, choices=VALUES)
 
 
 def weighted_matrix(interactions: Interactions, values: str) -> sparse.csr_matrix:
@@ -19,7 +24,12 @@ def weighted_matrix(interactions: Interactions, values: str) -> sparse.csr_matri
     values : {"raw", "binary", "log", "sqrt"}
         The value itself, 1, log(1 + value), or its square root.
     """
-    matrix = interactions.matrix.copy()
+    return weighted_rows(interactions.matrix, values)
+
+
+def weighted_rows(matrix: sparse.csr_matrix, values: str) -> sparse.csr_matrix:
+    """The same for some rows of the matrix of interactions."""
+    matrix = matrix.copy()
     matrix.eliminate_zeros()
     matrix.data = transformed(matrix.data, values)
     return matrix
@@ -27,8 +37,11 @@ def weighted_matrix(interactions: Interactions, values: str) -> sparse.csr_matri
 
 def transformed(data: np.ndarray, values: str) -> np.ndarray:
     """The transformation of :func:`weighted_matrix` for an array of positive values."""
-    if values == "binary":
-        return np.ones_like(data)
-    if values == "log":
-        return np.log1p(data)
-    return np.sqrt(data) if values == "sqrt" else data
+    return _TRANSFORMATIONS[values](data)
+
+
+def weighted_vector(item_rows: np.ndarray, data: np.ndarray, values: str, n_items: int) -> np.ndarray:
+    """One user's row of :func:`weighted_matrix`, dense, from a history; shape (n_items,)."""
+    vector = np.zeros(n_items)
+    vector[item_rows] = transformed(data, values)
+    return vector
