@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IPython.core.ultratb import VerboseTB
 
 from recsys_utils.datasets import AGE_GROUPS, load_lastfm, load_movielens, used
 from recsys_utils.datasets import loaders as loaders_module
-from recsys_utils.datasets.readers import ML_1M_OCCUPATIONS, _release_year, read_ml_1m
+from recsys_utils.datasets.readers import ML_1M_OCCUPATIONS, read_ml_1m, release_year
 from recsys_utils.datasets.registry import SOURCES
 from recsys_utils.datasets.tables import age_group
 from recsys_utils.errors import CorruptArchive, DataUnavailable, InvalidInput
@@ -194,6 +195,33 @@ def test_ml_25m_layout(tmp_path, monkeypatch):
     assert data.links["tmdbId"].isna().tolist() == [False, True]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "userId,movieId,stars,timestamp\n1,296,5.0,1147880044\n",
+        "userId,movieId,rating,timestamp\n1,296,,1147880044\n",
+        "userId,movieId,rating,timestamp\n1,296,nan,1147880044\n",
+        "userId,movieId,rating,timestamp\n1,296,99,1147880044\n",
+        "userId,movieId,rating,timestamp\n1,,5.0,1147880044\n",
+    ],
+)
+def test_ratings_without_a_pinned_digest_are_checked_value_by_value(content, tmp_path):
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n296,Pulp Fiction (1994),Crime\n")
+    (tmp_path / "links.csv").write_text("movieId,imdbId,tmdbId\n296,0110912,680\n")
+    (tmp_path / "ratings.csv").write_text(content)
+    with pytest.raises(CorruptArchive, match="ratings.csv is not the published file"):
+        load_movielens("ml-25m", folder=tmp_path)
+
+
+def test_the_message_in_a_notebook_is_not_buried(tmp_path):
+    """In a notebook the error shows the reader's own line and the message, not the frames between."""
+    with pytest.raises(DataUnavailable) as caught:
+        load_movielens(folder=tmp_path)
+    shown = VerboseTB().text(caught.type, caught.value, caught.tb)
+    assert "does not hold ml-latest-small" in shown
+    assert "loaders.py" not in shown and len(shown.splitlines()) < 35
+
+
 @pytest.mark.parametrize("content", ["1::1193::5\n", "1::x::5::978300760\n", ""])
 def test_a_file_that_cannot_be_parsed_is_named(content, tmp_path):
     write_ml_1m(tmp_path, ratings=content)
@@ -219,14 +247,14 @@ def test_an_unknown_occupation_is_an_error(tmp_path, occupation):
 @settings(deadline=None)
 @given(st.integers(1880, 2030), st.text("abc (1999)", max_size=20), st.sampled_from(["", " ", " (V)"]))
 def test_release_year_is_the_last_parenthesis(year, title, tail):
-    found = _release_year(
+    found = release_year(
         pd.Series([f"{title} ({year}){tail}", f"{title} ({year}–{year + 1})", f"{title} ({year}– )"])
     )
     assert found.tolist() == [year] * 3
 
 
 def test_release_year_is_missing_where_the_title_has_none():
-    found = _release_year(pd.Series(["1984", "2001: A Space Odyssey", "Film (director's cut)", "", "(199)"]))
+    found = release_year(pd.Series(["1984", "2001: A Space Odyssey", "Film (director's cut)", "", "(199)"]))
     assert str(found.dtype) == "Int64" and found.isna().all()
 
 
@@ -285,7 +313,7 @@ def test_synthetic_only_where_asked_for(monkeypatch, tmp_path, capsys):
 
 
 def test_every_set_has_a_reader_and_a_pinned_archive():
-    assert {*loaders_module._READERS, "lastfm-2k"} == set(SOURCES)
+    assert set(loaders_module.READERS) == set(SOURCES)
     for source in SOURCES.values():
         assert source.mirrors and all(url.startswith("https://") for url in source.mirrors)
         digests = [source.sha256, *filter(None, source.members.values())]

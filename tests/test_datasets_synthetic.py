@@ -1,7 +1,5 @@
 """Synthetic data: shape, determinism, and that there is something to learn in them."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,7 @@ from hypothesis import strategies as st
 
 from recsys_utils import Interactions
 from recsys_utils.datasets import AGE_GROUPS, load_movielens, synthetic_lastfm, synthetic_movielens
-from recsys_utils.datasets.selection import allocate
-from recsys_utils.datasets.synthetic import _SHAPES, MIN_RATINGS
+from recsys_utils.datasets.synthetic import MIN_RATINGS, SHAPES
 from recsys_utils.errors import InvalidInput, UnknownIdError
 from recsys_utils.models.bias import BiasBaseline
 from recsys_utils.models.biased_svd import BiasedSVD
@@ -45,7 +42,7 @@ def check_sound(data, n_users, n_rated, n_ratings, stars):
     assert set(ratings["movieId"]) <= set(data.movies["movieId"])
     assert set(ratings["rating"]) <= set(stars)
     released = data.movies.set_index("movieId")["year"].astype(int)
-    assert (ratings["movieId"].map(released) <= ratings["timestamp"].dt.year).mean() > 0.999
+    assert (ratings["movieId"].map(released) <= ratings["timestamp"].dt.year).mean() > 0.995
     assert data.movies["movieId"].is_monotonic_increasing and data.movies["title"].is_unique
 
 
@@ -65,9 +62,7 @@ def test_the_shape_of_ml_latest_small(small):
     assert 50 < ratings["userId"].value_counts().median() < 100
     assert ratings["timestamp"].min() >= pd.Timestamp("1996-03-29")
     assert ratings["timestamp"].max() <= pd.Timestamp("2018-09-25")
-    early = ratings["timestamp"] < "2003-02-18"
-    assert (ratings["rating"][early] % 1 == 0).all(), "half stars came in 2003"
-    assert 0.3 < (ratings["rating"][~early] % 1 == 0.5).mean() < 0.6
+    assert 0.3 < (ratings["rating"] % 1 == 0.5).mean() < 0.6
     assert (
         small.movies["title"]
         .str.extract(r"\((\d{4})\)$")[0]
@@ -122,15 +117,6 @@ def test_the_shape_of_lastfm(music):
     assert music.synthetic
 
 
-def test_it_is_drawn_within_two_seconds():
-    def seconds():
-        start = time.process_time()
-        synthetic_movielens(rng=1)
-        return time.process_time() - start
-
-    assert min(seconds() for _ in range(2)) < 2, "the better of two runs: the machine may be busy"
-
-
 def test_equal_seeds_give_equal_tables_and_others_do_not(small):
     again = synthetic_movielens(rng=np.random.default_rng(42))
     for table in ("ratings", "movies", "users"):
@@ -151,7 +137,7 @@ def test_the_loader_gives_the_same_and_announces_it(small, monkeypatch, capsys):
     n_users=st.integers(1, 60),
     n_movies=st.integers(60, 300),
     density=st.floats(0.0, 1.0),
-    name=st.sampled_from(sorted(set(_SHAPES) - {"ml-25m"})),
+    name=st.sampled_from(sorted(set(SHAPES) - {"ml-25m"})),
     seed=st.integers(0, 2**32),
 )
 def test_any_size_is_sound_or_refused(n_users, n_movies, density, name, seed):
@@ -160,7 +146,7 @@ def test_any_size_is_sound_or_refused(n_users, n_movies, density, name, seed):
     try:
         data = synthetic_movielens(name, n_users=n_users, n_movies=n_movies, n_ratings=n_ratings, rng=seed)
     except InvalidInput as error:
-        assert "do not fit" in str(error)
+        assert "does not fit" in str(error)
         return
     assert len(data.ratings) == n_ratings and not data.ratings.duplicated(["userId", "movieId"]).any()
     assert data.ratings["movieId"].nunique() == n_movies
@@ -177,8 +163,8 @@ def test_any_size_is_sound_or_refused(n_users, n_movies, density, name, seed):
         ({"n_ratings": 2.5}, "n_ratings"),
         ({"name": "ml-10m"}, "name"),
         ({"rng": -1}, "rng"),
-        ({"n_users": 100, "n_movies": 50, "n_ratings": 1999}, "1999 interactions do not fit"),
-        ({"n_users": 100, "n_movies": 50, "n_ratings": 5001}, "5001 interactions do not fit"),
+        ({"n_users": 100, "n_movies": 50, "n_ratings": 1999}, "n_ratings=1999 does not fit"),
+        ({"n_users": 100, "n_movies": 50, "n_ratings": 5001}, "n_ratings=5001 does not fit"),
     ],
 )
 def test_bad_arguments_are_named(arguments, name):
@@ -187,50 +173,38 @@ def test_bad_arguments_are_named(arguments, name):
 
 
 def test_more_artists_than_lists_hold_are_refused():
-    with pytest.raises(InvalidInput, match="do not fit"):
+    with pytest.raises(InvalidInput, match="does not fit"):
         synthetic_lastfm(n_users=10, n_artists=100, n_counts=501)
 
 
-@settings(deadline=None)
-@given(st.data())
-def test_allocation_keeps_its_bounds_and_its_total(data):
-    n = data.draw(st.integers(1, 30))
-    minima = np.array(data.draw(st.lists(st.integers(0, 50), min_size=n, max_size=n)))
-    maxima = minima + data.draw(st.lists(st.integers(0, 500), min_size=n, max_size=n))
-    weights = np.array(data.draw(st.lists(st.floats(1e-3, 1e3), min_size=n, max_size=n)))
-    total = data.draw(st.integers(int(minima.sum()), int(maxima.sum())))
-    quota = allocate(total, weights, minima, maxima)
-    assert quota.sum() == total and (quota >= minima).all() and (quota <= maxima).all()
+def test_a_size_that_cannot_be_is_refused_before_anything_is_drawn(monkeypatch):
+    monkeypatch.setattr("recsys_utils.datasets.synthetic._meet", None)
+    with pytest.raises(InvalidInput, match="n_ratings=20000 does not fit: 610 users"):
+        synthetic_movielens(n_movies=10**7, n_ratings=20_000)
 
 
-def test_allocation_follows_the_weights():
-    quota = allocate(1000, np.array([1.0, 2.0, 7.0]), np.zeros(3, dtype=int), np.full(3, 1000))
-    np.testing.assert_allclose(quota, [100, 200, 700], atol=1)
+def test_the_most_active_users_have_the_longest_lists():
+    per_user = synthetic_movielens(n_users=200, n_movies=3000, n_ratings=20_000).ratings["userId"].value_counts()
+    assert per_user.max() > 8 * per_user.median() and MIN_RATINGS <= per_user.min() < MIN_RATINGS + 5
 
 
 def test_the_truth_explains_the_ratings(small):
     ratings, truth = small.ratings, small.truth
-    expected = truth.expected(ratings["userId"], ratings["movieId"], ratings["timestamp"])
+    expected = truth.expected(ratings["userId"], ratings["movieId"])
     error = ratings["rating"] - np.clip(expected, 0.5, 5)
     assert abs(error.mean()) < 0.05
     assert 0.9 * truth.noise < error.std() < 1.1 * truth.noise
-    # By hand, for one rating: the formula of the module's docstring.
+    # By hand, for one rating: the formula of Truth's docstring.
     row = ratings.iloc[1234]
     u = row["userId"] - 1
     i = np.flatnonzero(truth.item_ids == row["movieId"])[0]
-    t = (row["timestamp"].timestamp() - truth.user_starts[u]) / (365.2425 * 86400)
-    by_hand = (
-        truth.mean + truth.user_bias[u] + t * truth.user_trend[u] + truth.item_bias[i]
-        + (truth.user_factors[u] + t * truth.user_drift[u]) @ truth.item_factors[i]
-    )  # fmt: skip
+    by_hand = truth.mean + truth.user_bias[u] + truth.item_bias[i] + truth.user_factors[u] @ truth.item_factors[i]
     assert expected[1234] == pytest.approx(by_hand, rel=1e-12)
 
 
-def test_the_truth_without_a_time_is_that_of_the_user_s_first_second(small):
-    truth = small.truth
-    start = truth.user_starts[6].astype("datetime64[s]")
-    ids = truth.item_ids[:3]
-    np.testing.assert_array_equal(truth.expected([7] * 3, ids), truth.expected([7] * 3, ids, [start] * 3))
+def test_the_truth_does_not_broadcast(small):
+    with pytest.raises(InvalidInput, match="same length"):
+        small.truth.expected([1, 2, 3], small.truth.item_ids[:1])
 
 
 def test_the_truth_of_play_counts(music):
@@ -294,7 +268,7 @@ def test_demographics_shift_taste(ml_100k):
 
 def test_genres_tell_a_film_s_traits(small):
     genres = small.movies["genres"].map(lambda listed: listed[0] if listed else "none")
-    assert share_explained(small.truth.item_factors[:, :-1], genres) > 0.1
+    assert share_explained(small.truth.item_factors, genres) > 0.1
 
 
 def test_people_watch_what_they_like(small):

@@ -13,22 +13,23 @@ from .synthetic import synthetic_lastfm, synthetic_movielens
 from .tables import LastFM, MovieLens
 
 DATASET = "RECSYS_DATASET"
-_used: list[str] = []
-
-_READERS = {
+READERS = {
     "ml-latest-small": read_csv_layout,
     "ml-25m": read_csv_layout,
     "ml-100k": read_ml_100k,
     "ml-1m": read_ml_1m,
+    "lastfm-2k": read_lastfm,
 }
+_used: list[str] = []
 
 
 def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike | None = None) -> MovieLens:
     """Load a MovieLens data set as typed tables.
 
-    The files are looked for in `folder`, in the folder that ``RECSYS_DATA_HOME`` names, and in the
-    user's cache; what is in none of them is downloaded into the cache. Every file whose digest is
-    known is checked. ``RECSYS_DATASET=synthetic`` replaces the data of a whole run by invented ones.
+    The files are looked for in `folder`, where it is given, and nowhere else; otherwise in the folder that
+    ``RECSYS_DATA_HOME`` names and in the user's cache; what is in none of them is downloaded into the cache.
+    Every file whose digest is known is checked. ``RECSYS_DATASET=synthetic`` replaces the data of a whole
+    run by invented ones.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike |
     Raises
     ------
     InvalidInput
-        An unknown name.
+        An unknown name, or a `folder` that is no path.
     DataUnavailable
         No source has the data set; the message names each one, why it failed, and the remedies.
     CorruptArchive
@@ -57,20 +58,11 @@ def load_movielens(name: str = "ml-latest-small", *, folder: str | os.PathLike |
     F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM Transactions on
     Interactive Intelligent Systems 5(4), 2015.
     """
-    check_choice("name", name, (*_READERS, "synthetic"))
-    _record(name)
-    if name == "synthetic" or _synthetic_run():
-        _announce("ml-latest-small" if name == "synthetic" else name)
+    __tracebackhide__ = True  # in a notebook the message stands below the reader's own line
+    check_choice("name", name, (*(known for known in READERS if known != "lastfm-2k"), "synthetic"))
+    if _invented(name):
         return synthetic_movielens(name)
-    source = SOURCES[name]
-    found = locate(source, folder)
-    tables = _READERS[name](found)
-    if source.n_ratings not in (None, len(tables["ratings"])):
-        raise CorruptArchive(
-            f"{found} holds {len(tables['ratings'])} ratings, the published {name} has {source.n_ratings}: "
-            "unpack the archive again"
-        )
-    return MovieLens(name=name, **tables)
+    return MovieLens(name=name, **_tables(name, folder))
 
 
 def load_lastfm(*, folder: str | os.PathLike | None = None) -> LastFM:
@@ -99,11 +91,10 @@ def load_lastfm(*, folder: str | os.PathLike | None = None) -> LastFM:
     I. Cantador, P. Brusilovsky and T. Kuflik, "Second Workshop on Information Heterogeneity and Fusion
     in Recommender Systems (HetRec 2011)", Proceedings of RecSys 2011.
     """
-    _record("lastfm-2k")
-    if _synthetic_run():
-        _announce("lastfm-2k")
+    __tracebackhide__ = True
+    if _invented("lastfm-2k"):
         return synthetic_lastfm()
-    return LastFM(**read_lastfm(locate(SOURCES["lastfm-2k"], folder)))
+    return LastFM(**_tables("lastfm-2k", folder))
 
 
 def used() -> list[str]:
@@ -111,19 +102,27 @@ def used() -> list[str]:
     return list(_used)
 
 
-def _record(name: str) -> None:
+def _invented(name: str) -> bool:
+    """Record the name; say so where invented data take the place of real ones."""
     if name not in _used:
         _used.append(name)
-
-
-def _synthetic_run() -> bool:
-    value = os.environ.get(DATASET, "")
-    if value not in ("", "synthetic"):
+    if (value := os.environ.get(DATASET, "")) not in ("", "synthetic"):
         raise InvalidInput(f"{DATASET} must be 'synthetic' or unset, got {value!r}: set one of the two")
-    return value == "synthetic"
+    if not value and name != "synthetic":
+        return False
+    shape = "ml-latest-small" if name == "synthetic" else name
+    print(f"SYNTHETIC DATA: invented users, items and interactions in the shape of {shape}; not a measurement.")
+    return True
 
 
-def _announce(shape: str) -> None:
-    print(
-        f"SYNTHETIC DATA: invented users, items and interactions in the shape of {shape}; not a measurement."
-    )
+def _tables(name: str, folder) -> dict:
+    __tracebackhide__ = True
+    source = SOURCES[name]
+    found = locate(source, folder)
+    tables = READERS[name](found)
+    if source.n_ratings not in (None, len(tables.get("ratings", ()))):
+        raise CorruptArchive(
+            f"{found} holds {len(tables['ratings'])} ratings, the published {name} has {source.n_ratings}: "
+            "unpack the archive again"
+        )
+    return tables

@@ -1,139 +1,32 @@
 """Invented data with the shape of the published sets, drawn from a model whose parameters are known.
 
-The model of a star rating by user *u* of film *i*, `t` years after the user's first::
-
-    expected = mean + user_bias[u] + t user_trend[u] + item_bias[i]
-               + (user_factors[u] + t user_drift[u]) · item_factors[i]
-    rating   = the nearest star (half star since 2003) to expected + noise, within the scale
-
-- A film's factors are the mean of its genres' loadings, a part of its own, and its year of release
-  (the last factor); its bias follows its genres, its year, its fame and chance.
-- A user's factors and bias follow age group, gender and occupation, and chance; so demographics and
-  genres carry knowledge of users and films that were never met before.
-- Who rates what follows fame and taste (:mod:`.selection`): users meet what they like more often, mostly
-  new films, and never before the release. Activity and fame have long tails.
-
-Play counts follow the same model on the scale of logarithms, without time.
+Values follow :class:`~recsys_utils.datasets.Truth`. A film's traits are the mean of its genres' loadings and
+a part of its own; a user's tastes follow age group and gender, and chance; so genres and demographics carry knowledge
+of films and users that were never met before. Users meet famous items, items that they like more often, and hardly
+ever a film before its release. Activity and fame have long tails.
 """
-
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ..check import check_choice, check_int, check_rng
-from ..errors import UnknownIdError
+from ..compiled import compiled
+from ..errors import InvalidInput
 from .readers import ML_1M_OCCUPATIONS, ML_100K_GENRES
-from .selection import Choice, allocate, draw_interactions, first_meetings
-from .tables import AGE_GROUPS, LastFM, MovieLens, age_group
+from .tables import AGE_GROUPS, LastFM, MovieLens, Truth, age_group
 
-N_FACTORS = 8
+MIN_RATINGS = 20
+_FACTORS = 8
+_STRENGTHS = np.sqrt(0.5 ** np.arange(1, _FACTORS + 1))  # the first taste tells half of it, the second a quarter
+_BLOCK = 1_000_000  # ratings whose values are computed at once
 _YEAR_SECONDS = 365.2425 * 86400
-_HALF_STARS_SINCE = np.datetime64("2003-02-18", "s").astype(np.int64)
-
-# Rough shares of films that MovieLens lists under each genre.
-_GENRE_SHARES = {
-    "Action": 0.19, "Adventure": 0.13, "Animation": 0.06, "Children": 0.07, "Comedy": 0.38, "Crime": 0.12,
-    "Documentary": 0.045, "Drama": 0.45, "Fantasy": 0.08, "Film-Noir": 0.01, "Horror": 0.10, "IMAX": 0.016,
-    "Musical": 0.034, "Mystery": 0.06, "Romance": 0.16, "Sci-Fi": 0.10, "Thriller": 0.19, "War": 0.04,
-    "Western": 0.017,
-}  # fmt: skip
-_OCCUPATIONS = (
-    "administrator|artist|doctor|educator|engineer|entertainment|executive|healthcare|homemaker|lawyer|"
-    "librarian|marketing|none|other|programmer|retired|salesman|scientist|student|technician|writer"
-).split("|")
-_ADJECTIVES = (
-    "Amber Borrowed Broken Burning Careful Crooked Distant Early Empty Faithful Fallen Folded Frozen "
-    "Gentle Gilded Hidden Hollow Honest Hungry Idle Last Late Lonely Long Lost Lucky Midnight Painted "
-    "Patient Quiet Restless Salted Second Silver Slow Stolen Velvet Wandering Winter Yellow"
-).split()
-_NOUNS = (
-    "Anchor Archive Bicycle Bridge Carnival Clock Compass Corridor Courier Ferry Garden Harbour Harvest "
-    "Island Kitchen Ladder Lantern Letter Lighthouse Mirror Mountain Notebook Orchard Orchestra Passage "
-    "Piano Postcard Promise Quarry Railway River Shadow Signal Station Summer Theatre Umbrella Voyage "
-    "Waltz Window"
-).split()
-_PLACES = (
-    "Alder Barrow Calder Dunmore Eastry Farrow Glenholm Hartwell Inverley Juniper Kestrel Larkhill Merrow "
-    "Norfield Oakhurst Penrow Quill Ravenby Selwick Tarn Ulver Varley Westmere Yarrow Zeal Ashby Brindle "
-    "Corrie Dovedale Elmstead Fenwick Greywell Hollin Islay Kirkby Linden Moorgate Nettle Orford Pinewood"
-).split()
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The parameters that synthetic data were drawn from.
-
-    Attributes
-    ----------
-    user_ids, item_ids : ndarray of int64, shapes (n_users,) and (n_items,)
-        Raw ids of the rows of the arrays below, ascending.
-    mean : float
-        Mean, in stars (for play counts: natural logarithm of plays; so are the other terms).
-    user_bias, item_bias : ndarray, shapes (n_users,) and (n_items,)
-        Deviations of users and items.
-    user_factors, item_factors : ndarray, shapes (n_users, n_factors) and (n_items, n_factors)
-        Tastes and traits; the last trait of a film is its standardised year of release.
-    user_trend, user_drift : ndarray, shapes (n_users,) and (n_users, n_factors)
-        Change of each user's bias and tastes a year.
-    user_starts : ndarray of int64, shape (n_users,)
-        First second of each user's activity since 1970-01-01 UTC.
-    noise : float
-        Standard deviation of what the model does not explain, before rounding.
-    """
-
-    user_ids: np.ndarray = field(repr=False)
-    item_ids: np.ndarray = field(repr=False)
-    mean: float
-    user_bias: np.ndarray = field(repr=False)
-    item_bias: np.ndarray = field(repr=False)
-    user_factors: np.ndarray = field(repr=False)
-    item_factors: np.ndarray = field(repr=False)
-    user_trend: np.ndarray = field(repr=False)
-    user_drift: np.ndarray = field(repr=False)
-    user_starts: np.ndarray = field(repr=False)
-    noise: float
-
-    def expected(self, user_ids, item_ids, timestamps=None) -> np.ndarray:
-        """Value before noise, rounding and the limits of the scale, shape (n,).
-
-        Parameters
-        ----------
-        user_ids, item_ids : array-like of int, shape (n,)
-            Raw ids.
-        timestamps : array-like of datetime64, shape (n,), optional
-            Moments of the interactions; each user's first moment where they are left out.
-
-        Raises
-        ------
-        UnknownIdError
-            An id that the data set does not have.
-        """
-        users = _rows(self.user_ids, user_ids, "user_ids")
-        items = _rows(self.item_ids, item_ids, "item_ids")
-        seconds = None if timestamps is None else np.asarray(timestamps, "datetime64[s]").astype(np.int64)
-        return self._expected_rows(users, items, seconds)
-
-    def _expected_rows(self, users, items, seconds=None) -> np.ndarray:
-        years = np.zeros(1) if seconds is None else (seconds - self.user_starts[users]) / _YEAR_SECONDS
-        tastes = self.user_factors[users] + years[:, None] * self.user_drift[users]
-        biases = self.user_bias[users] + years * self.user_trend[users] + self.item_bias[items]
-        return self.mean + biases + np.einsum("nf,nf->n", tastes, self.item_factors[items])
-
-
-@dataclass(frozen=True)
-class _Focus:
-    """How narrowly users and topics choose, and how unequal fame is."""
-
-    n_topics: int
-    of_users: float
-    of_topics: float
-    fame: float
-    least_unknown: float
+# Rough shares of films that MovieLens lists under each of its genres.
+_GENRE_SHARES = np.array([19, 13, 6, 7, 38, 12, 4, 45, 8, 1, 10, 3, 6, 16, 10, 19, 4, 2]) / 100
+_ADJECTIVES = "Amber Borrowed Broken Careful Distant Early Faithful Frozen Gentle Hidden Idle Last Lonely Quiet".split()
+_NOUNS = "Anchor Bridge Compass Ferry Garden Harbour Island Lantern Letter Mirror Orchard Piano River Voyage".split()
 
 
 @dataclass(frozen=True)
@@ -145,24 +38,18 @@ class _Shape:
     last_movie_id: int
     first_day: str
     last_day: str
-    half_stars: bool = True
+    step: float = 0.5
     has_users: bool = False
     shuffled: bool = False
-    year_scale: float = 17.0
 
 
-_SHAPES = {
+SHAPES = {
     "ml-latest-small": _Shape(610, 9742, 9724, 100_836, 193_609, "1996-03-29", "2018-09-24"),
     "synthetic": _Shape(610, 9742, 9724, 100_836, 193_609, "1996-03-29", "2018-09-24", has_users=True),
-    "ml-100k": _Shape(943, 1682, 1682, 100_000, 1682, "1997-09-20", "1998-04-22", False, True, True, 8.0),
-    "ml-1m": _Shape(6040, 3883, 3706, 1_000_209, 3952, "2000-04-25", "2003-02-28", False, True, False, 12.0),
+    "ml-100k": _Shape(943, 1682, 1682, 100_000, 1682, "1997-09-20", "1998-04-22", 1.0, True, True),
+    "ml-1m": _Shape(6040, 3883, 3706, 1_000_209, 3952, "2000-04-25", "2003-02-28", 1.0, True),
     "ml-25m": _Shape(162_541, 62_423, 59_047, 25_000_095, 209_171, "1995-01-09", "2019-11-21"),
 }
-MIN_RATINGS = 20
-_FILM_FOCUS = _Focus(60, 2.6, 2.4, 2.3, 0.02)
-_MUSIC_FOCUS = _Focus(120, 3.2, 3.2, 1.8, 0.012)
-_LASTFM = {"n_users": 1892, "n_artists": 17_632, "n_counts": 92_834}
-_LASTFM_TOP = 50  # the published set has at most the 50 most played artists of each user
 
 
 def synthetic_movielens(
@@ -193,82 +80,62 @@ def synthetic_movielens(
     InvalidInput
         The numbers contradict each other, for example less than 20 ratings for each user.
     """
-    shape = _SHAPES[check_choice("name", name, tuple(_SHAPES))]
-    rng = check_rng(rng)
-    n_rated = shape.n_rated if n_movies is None else check_int("n_movies", n_movies)
-    n_listed = shape.n_listed if n_movies is None else n_rated
+    shape, rng = SHAPES[check_choice("name", name, tuple(SHAPES))], check_rng(rng)
+    n_listed = shape.n_listed if n_movies is None else check_int("n_movies", n_movies)
+    n_rated = shape.n_rated if n_movies is None else n_listed
     n_users = shape.n_users if n_users is None else check_int("n_users", n_users)
     n_ratings = shape.n_ratings if n_ratings is None else check_int("n_ratings", n_ratings)
 
-    people, tastes, user_bias = _people(n_users, name == "ml-1m", rng)
-    starts, spans = _periods(n_users, shape, rng)
-    last_year = int((starts + spans).max().astype("datetime64[s]").astype("datetime64[Y]").astype(int)) + 1970
-    movies, traits, item_bias, fame = _films(n_listed, shape, name, last_year, rng)
-    truth = Truth(
-        user_ids=people["userId"].to_numpy(),
-        item_ids=movies["movieId"].to_numpy(),
-        mean=3.03,
-        user_bias=user_bias,
-        item_bias=item_bias,
-        user_factors=tastes,
-        item_factors=traits,
-        user_trend=0.06 * rng.standard_normal(n_users),
-        user_drift=0.03 * rng.standard_normal((n_users, N_FACTORS)),
-        user_starts=starts,
-        noise=0.77,
-    )
+    most = n_rated if n_ratings > 0.45 * n_rated * n_users else max(MIN_RATINGS, int(0.45 * n_rated))
+    quota = _share("n_ratings", n_ratings, n_rated, rng.lognormal(sigma=1.3, size=n_users), MIN_RATINGS, most)
     rated = np.sort(rng.choice(n_listed, n_rated, replace=False))
-    released = (
-        (movies["year"].to_numpy(dtype=np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[s]")
-    )
-    choice = Choice(
-        *_topics(tastes, traits[rated], fame[rated], _FILM_FOCUS, rng),
-        released=released.astype(np.int64)[rated],
-        starts=starts,
-        spans=spans,
-        novelty=0.6,
-    )
-    activity = rng.lognormal(sigma=1.3, size=n_users)
-    first_users = first_meetings(choice, activity, rng)
-    in_reach = np.searchsorted(np.sort(choice.released), choice.ends, side="right")
-    minima = np.maximum(MIN_RATINGS, np.bincount(first_users, minlength=n_users))
-    most = np.maximum(minima, (0.45 * in_reach).astype(np.int64))
-    if most.sum() < n_ratings:  # denser than any published set
-        most = np.maximum(minima, in_reach)
-    quota = allocate(n_ratings, activity, minima, most)
+    first_users = np.full(n_listed, -1)
+    first_users[rated] = _first_users(quota, n_rated, rng)
 
-    ratings = _empty_table(
-        n_ratings, userId="int64", movieId="int64", rating="float64", timestamp="datetime64[s]"
-    )
-    for place, users, items, seconds in _placed(draw_interactions(choice, first_users, quota, rng)):
-        expected = truth._expected_rows(users, rated[items], seconds)
-        liking = expected + truth.noise * rng.standard_normal(len(users))
-        halves = shape.half_stars & (seconds >= _HALF_STARS_SINCE)
-        ratings["userId"][place] = truth.user_ids[users]
-        ratings["movieId"][place] = truth.item_ids[rated[items]]
-        ratings["rating"][place] = np.where(
-            halves, np.clip(np.round(2 * liking) / 2, 0.5, 5), np.clip(np.round(liking), 1, 5)
-        )
-        ratings["timestamp"][place] = seconds.astype("datetime64[s]")
-    frame = pd.DataFrame(ratings, copy=False)
+    # Most users come once, some for years; a film is older than its first user's last day.
+    first, last = (np.datetime64(day, "s").astype(np.int64) for day in (shape.first_day, shape.last_day))
+    starts = first + (rng.random(n_users) * (last - first - 3600)).astype(np.int64)
+    spans = np.where(rng.random(n_users) < 0.7, rng.exponential(5400, n_users), rng.exponential(5e7, n_users))
+    ends = starts + np.clip(spans, 600, last - starts).astype(np.int64)
+    newest = ends[np.where(first_users < 0, rng.integers(n_users, size=n_listed), first_users)]
+    years = 1970 + newest // _YEAR_SECONDS - rng.gamma(1.15, 10, n_listed) // 1
+    years = np.maximum(years, 1902).astype(np.int64)
+    released = (years - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
+
+    people, tastes, user_bias = _people(n_users, name == "ml-1m", rng)
+    genres, traits, item_bias = _films(n_listed, shape.n_listed < 5000, rng)
+    fame = rng.standard_normal(n_listed)
+    item_ids = np.sort(rng.choice(max(shape.last_movie_id, n_listed), n_listed, replace=False)) + 1
+    truth = Truth(people["userId"].to_numpy(), item_ids, 3.1, user_bias, item_bias + 0.15 * fame, tastes, traits, 0.77)
+
+    items = _meet(quota, np.where(first_users < 0, 0, _popularity(fame, 2.6)), truth, released, ends, first_users, rng)
+    users = np.repeat(np.arange(n_users), quota)
+    stars, seconds = np.empty(n_ratings), np.empty(n_ratings, dtype=np.int64)
+    for begin in range(0, n_ratings, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        u, i = users[block], items[block]
+        earliest = np.clip(released[i], starts[u], ends[u])
+        seconds[block] = earliest + (rng.random(len(u)) * (ends[u] - earliest)).astype(np.int64)
+        liking = truth.expected_rows(u, i) + truth.noise * rng.standard_normal(len(u))
+        stars[block] = np.clip(np.round(liking / shape.step) * shape.step, shape.step, 5)
+    users += 1
+    ratings = {"userId": users, "movieId": item_ids[items], "rating": stars, "timestamp": seconds.view("datetime64[s]")}
+    ratings = pd.DataFrame(ratings, copy=False)
     if shape.shuffled:
-        frame = frame.iloc[rng.permutation(n_ratings)].reset_index(drop=True)
-    return MovieLens(
-        name=name,
-        ratings=frame,
-        movies=movies,
-        users=people if shape.has_users else None,
-        synthetic=True,
-        truth=truth,
-    )
+        ratings = ratings.iloc[rng.permutation(n_ratings)].reset_index(drop=True)
+    titles = [f"{title} ({year})" for title, year in zip(_names(n_listed), years, strict=True)]
+    movies = {
+        "movieId": item_ids,
+        "title": pd.Series(titles, dtype="str"),
+        "year": pd.Series(years, dtype="Int64"),
+        "genres": pd.Series(genres, dtype=object),
+    }
+    users_table = people if shape.has_users else None
+    return MovieLens(name, ratings, pd.DataFrame(movies), users_table, synthetic=True, truth=truth)
 
 
 def synthetic_lastfm(
-    *,
-    n_users: int = _LASTFM["n_users"],
-    n_artists: int = _LASTFM["n_artists"],
-    n_counts: int = _LASTFM["n_counts"],
-    rng: int | np.random.Generator = 42,
+    *, n_users: int = 1892, n_artists: int = 17_632, n_counts: int = 92_834, rng: int | np.random.Generator = 42
 ) -> LastFM:
     """Draw play counts with the shape of the Last.fm set; the parameters are in ``.truth``.
 
@@ -284,173 +151,135 @@ def synthetic_lastfm(
     InvalidInput
         The numbers contradict each other, for example more than 50 artists for each user.
     """
-    rng = check_rng(rng)
     n_users, n_artists = check_int("n_users", n_users), check_int("n_artists", n_artists)
-    n_counts = check_int("n_counts", n_counts)
-    own, traits = rng.standard_normal((n_users, N_FACTORS)), rng.standard_normal((n_artists, N_FACTORS))
-    tastes = 0.7 / np.sqrt(N_FACTORS) * own
+    n_counts, rng = check_int("n_counts", n_counts), check_rng(rng)
+    # As published, all but a few users have the full list of 50 artists.
+    activity = np.where(rng.random(n_users) < 0.05, rng.random(n_users), 10.0)
+    quota = _share("n_counts", n_counts, n_artists, activity, 1, min(50, n_artists))
     fame = rng.standard_normal(n_artists)
     truth = Truth(
         user_ids=np.sort(rng.choice(int(1.11 * n_users), n_users, replace=False)) + 1,
         item_ids=np.sort(rng.choice(int(1.063 * n_artists), n_artists, replace=False)) + 1,
-        mean=4.45,
+        mean=4.8,
         user_bias=0.9 * rng.standard_normal(n_users),
         item_bias=0.2 * fame + 0.2 * rng.standard_normal(n_artists),
-        user_factors=tastes,
-        item_factors=traits,
-        user_trend=np.zeros(n_users),
-        user_drift=np.zeros((n_users, N_FACTORS)),
-        user_starts=np.zeros(n_users, dtype=np.int64),
+        user_factors=0.75 * _STRENGTHS * rng.standard_normal((n_users, _FACTORS)),
+        item_factors=rng.standard_normal((n_artists, _FACTORS)),
         noise=0.85,
     )
-    choice = Choice(
-        *_topics(tastes, traits, fame, _MUSIC_FOCUS, rng),
-        released=np.zeros(n_artists, dtype=np.int64),
-        starts=truth.user_starts,
-        spans=np.ones(n_users, dtype=np.int64),
-    )
-    # All but a few users have the full list of artists, as published.
-    activity = np.where(rng.random(n_users) < 0.05, rng.random(n_users), 10.0)
-    first_users = first_meetings(choice, np.ones(n_users), rng)
-    minima = np.maximum(1, np.bincount(first_users, minlength=n_users))
-    most = np.maximum(minima, min(_LASTFM_TOP, n_artists))
-    quota = allocate(n_counts, activity, minima, most)
-
-    counts = _empty_table(n_counts, userId="int64", artistId="int64", plays="int64")
-    for place, users, items, _ in _placed(draw_interactions(choice, first_users, quota, rng)):
-        log_plays = truth._expected_rows(users, items) + truth.noise * rng.standard_normal(len(users))
-        counts["userId"][place] = truth.user_ids[users]
-        counts["artistId"][place] = truth.item_ids[items]
-        counts["plays"][place] = np.ceil(np.exp(log_plays))
-    artists = pd.DataFrame(
-        {"artistId": truth.item_ids, "name": pd.Series(_names(n_artists, rng), dtype="str")}
-    )
-    return LastFM(counts=pd.DataFrame(counts, copy=False), artists=artists, synthetic=True, truth=truth)
+    always, never = np.ones(n_users, dtype=np.int64), np.zeros(n_artists, dtype=np.int64)
+    first_users = _first_users(quota, n_artists, rng)
+    items = _meet(quota, _popularity(fame, 1.8), truth, never, always, first_users, rng)
+    users = np.repeat(np.arange(n_users), quota)
+    plays = np.exp(truth.expected_rows(users, items) + truth.noise * rng.standard_normal(n_counts))
+    counts = {"userId": truth.user_ids[users], "artistId": truth.item_ids[items], "plays": np.ceil(plays).astype(int)}
+    artists = {"artistId": truth.item_ids, "name": pd.Series(_names(n_artists), dtype="str")}
+    return LastFM(pd.DataFrame(counts), pd.DataFrame(artists), synthetic=True, truth=truth)
 
 
 def _people(n: int, coded_ages: bool, rng) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Return the table of users, their tastes (n, N_FACTORS) and their biases (n,)."""
+    """The table of users, their tastes (n, _FACTORS) and their biases (n,)."""
     ages = np.clip(rng.lognormal(np.log(31), 0.36, n), 7, 75).astype(np.int64)
-    groups = age_group(ages)
-    genders = np.where(rng.random(n) < 0.29, "F", "M")
-    occupations = ML_1M_OCCUPATIONS if coded_ages else _OCCUPATIONS
-    occupation = rng.integers(len(occupations), size=n)
-    group_rows = np.array([AGE_GROUPS.index(group) for group in groups])
-    if coded_ages:
-        ages = np.array([1, 18, 25, 35, 45, 50, 56])[group_rows]
-
-    # The last column is the bias; the one before it, the taste for recent films, falls with age.
-    width = N_FACTORS + 1
-    described = (
-        rng.standard_normal((len(AGE_GROUPS), width))[group_rows]
-        + 0.8 * rng.standard_normal((2, width))[(genders == "F").astype(int)]
-        + 0.6 * rng.standard_normal((len(occupations), width))[occupation]
-    ) / np.sqrt(2)
-    described[:, -2] = 1.5 - 0.5 * group_rows
-    described -= described.mean(axis=0)
-    parts = np.sqrt(0.4) * described + np.sqrt(0.6) * rng.standard_normal((n, width))
-    table = pd.DataFrame(
-        {
-            "userId": np.arange(1, n + 1),
-            "age": ages,
-            "age_group": pd.Series(groups, dtype="str"),
-            "gender": pd.Series(genders, dtype="str"),
-            "occupation": pd.Series(np.array(occupations, dtype=object)[occupation], dtype="str"),
-            "zip": pd.Series([f"{code:05d}" for code in rng.integers(100_000, size=n)], dtype="str"),
-        }
-    )
-    return table, 0.48 / np.sqrt(N_FACTORS) * parts[:, :-1], 0.5 * parts[:, -1]
+    groups, women = age_group(ages), rng.random(n) < 0.29
+    rows = np.array([AGE_GROUPS.index(group) for group in groups])
+    described = rng.standard_normal((7, _FACTORS))[rows] + rng.standard_normal((2, _FACTORS))[women.astype(int)]
+    tastes = np.sqrt(0.2) * (described - described.mean(axis=0)) + np.sqrt(0.6) * rng.standard_normal((n, _FACTORS))
+    table = {
+        "userId": np.arange(1, n + 1),
+        "age": np.array([1, 18, 25, 35, 45, 50, 56])[rows] if coded_ages else ages,
+        "age_group": pd.Series(groups, dtype="str"),
+        "gender": pd.Series(np.where(women, "F", "M"), dtype="str"),
+        "occupation": pd.Series(np.array(ML_1M_OCCUPATIONS)[rng.integers(21, size=n)], dtype="str"),
+        "zip": pd.Series([f"{code:05d}" for code in rng.integers(100_000, size=n)], dtype="str"),
+    }
+    return pd.DataFrame(table), 0.75 * _STRENGTHS * tastes, 0.5 * rng.standard_normal(n)
 
 
-def _periods(n: int, shape: _Shape, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Return first second and length of each user's activity: most users come once, some for years."""
-    first, last = (np.datetime64(day, "s").astype(np.int64) for day in (shape.first_day, shape.last_day))
-    starts = first + (rng.random(n) * (last - first - 3600)).astype(np.int64)
-    sitting, loyalty = rng.exponential(5400, n), rng.exponential(1.5 * _YEAR_SECONDS, n)
-    spans = np.where(rng.random(n) < 0.7, sitting, loyalty)
-    return starts, np.clip(spans, 600, last - starts).astype(np.int64)
-
-
-def _films(n: int, shape: _Shape, name: str, last_year: int, rng):
-    """Return the table of films, their traits (n, N_FACTORS), biases (n,) and fame (n,), standardised."""
-    genres = list(ML_100K_GENRES) if shape.last_movie_id < 5000 else list(_GENRE_SHARES)
-    shares = np.log([_GENRE_SHARES.get(genre, _GENRE_SHARES["Children"]) for genre in genres])
-    loadings = rng.standard_normal((len(genres), N_FACTORS - 1))
-    kinds = rng.standard_normal((n, N_FACTORS - 1))
-    scores = shares + 0.8 * kinds @ loadings.T / np.sqrt(N_FACTORS - 1) + rng.gumbel(size=(n, len(genres)))
-    sizes = rng.choice([0, 1, 2, 3, 4, 5], size=n, p=[0.004, 0.286, 0.33, 0.25, 0.10, 0.03])
-    ranks = np.argsort(np.argsort(-scores, axis=1), axis=1)
-    listed = ranks < sizes[:, None]
+def _films(n: int, early: bool, rng) -> tuple[list[tuple[str, ...]], np.ndarray, np.ndarray]:
+    """The genres of each film, their traits (n, _FACTORS) and their biases (n,)."""
+    genres = np.array(ML_100K_GENRES if early else [name.replace("'s", "") for name in ML_100K_GENRES], dtype=object)
+    loadings = rng.standard_normal((len(genres), _FACTORS))
+    order = np.argsort(-(np.log(_GENRE_SHARES) + rng.gumbel(size=(n, len(genres)))), axis=1)
+    sizes = rng.choice([0, 1, 2, 3], size=n, p=[0.004, 0.346, 0.38, 0.27])
+    listed = np.zeros((n, len(genres)), dtype=bool)
+    np.put_along_axis(listed, order[:, :3], np.arange(3) < sizes[:, None], axis=1)
     described = listed @ loadings / np.maximum(sizes, 1)[:, None]
-    described = (described - described.mean(axis=0)) / described.std(axis=0).clip(1e-9)
-
-    years = np.maximum(last_year - rng.gamma(1.15, shape.year_scale, n).astype(np.int64), 1902)
-    recency = (years - years.mean()) / max(years.std(), 1.0)
-    traits = np.column_stack([np.sqrt(0.35) * described + np.sqrt(0.65) * kinds, recency])
-    fame = 0.97 * rng.standard_normal(n) + 0.25 * recency
-    genre_bias = 0.1 * rng.standard_normal(len(genres))
-    bias = listed @ genre_bias - 0.08 * recency + 0.15 * fame + 0.34 * rng.standard_normal(n)
-
-    titles = [f"{title} ({year})" for title, year in zip(_names(n, rng), years, strict=True)]
-    ids = np.sort(rng.choice(max(shape.last_movie_id, n), n, replace=False)) + 1
-    film_rows, columns = np.nonzero(listed)
-    listed_genres = np.array(genres, dtype=object)[columns]
-    bounds = np.searchsorted(film_rows, np.arange(n + 1))
-    by_film = [tuple(listed_genres[start:stop]) for start, stop in pairwise(bounds)]
-    table = pd.DataFrame(
-        {
-            "movieId": ids,
-            "title": pd.Series(titles, dtype="str"),
-            "year": pd.Series(years, dtype="Int64"),
-            "genres": pd.Series(by_film, dtype=object),
-        }
-    )
-    return table, traits, bias - bias.mean(), fame
+    traits = 0.8 * (described - described.mean(axis=0)) + 0.8 * rng.standard_normal((n, _FACTORS))
+    return [tuple(genres[row]) for row in listed], traits, 0.35 * rng.standard_normal(n)
 
 
-def _topics(tastes, traits, fame, focus: _Focus, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Return the topics of each user and the items of each topic, as probabilities."""
-    centres = rng.standard_normal((focus.n_topics, N_FACTORS)) / np.sqrt(N_FACTORS)
-    leaning = focus.of_users * (tastes / tastes.std()) @ centres.T
-    # Fame has a long tail, bounded at the top: nobody knows more than everything.
-    known = 1 / (np.exp(-focus.fame * fame) + focus.least_unknown)
-    liking = focus.of_topics * centres @ traits.T
-    users, items = np.exp(leaning), known * np.exp(liking)
-    return users / users.sum(axis=1, keepdims=True), items / items.sum(axis=1, keepdims=True)
+def _names(n: int) -> list[str]:
+    """`n` different invented names."""
+    pairs = [f"{adjective} {noun}" for noun in _NOUNS for adjective in _ADJECTIVES]
+    return [pairs[k % len(pairs)] + (f", Part {k // len(pairs) + 1}" if k >= len(pairs) else "") for k in range(n)]
 
 
-def _names(n: int, rng) -> list[str]:
-    """Return `n` different invented names."""
-    combinations = len(_ADJECTIVES) * len(_NOUNS) * len(_PLACES)
-    order = rng.permutation(combinations)
-    names = []
-    for count in range(n):
-        rest, place = divmod(int(order[count % combinations]), len(_PLACES))
-        adjective, noun = divmod(rest, len(_NOUNS))
-        part = count // combinations
-        name = f"{_ADJECTIVES[adjective]} {_NOUNS[noun]} of {_PLACES[place]}"
-        names.append(f"{name}, Part {part + 1}" if part else name)
-    return names
+def _popularity(fame: np.ndarray, steepness: float) -> np.ndarray:
+    """A long tail, bounded at the top: nobody knows more than everything."""
+    return 1 / (np.exp(-steepness * fame) + 0.005)
 
 
-def _empty_table(n: int, **dtypes: str) -> dict[str, np.ndarray]:
-    return {column: np.empty(n, dtype=dtype) for column, dtype in dtypes.items()}
-
-
-def _placed(blocks) -> Iterator[tuple]:
-    """Put before each block the slice of rows that it fills."""
-    start = 0
-    for block in blocks:
-        stop = start + len(block[0])
-        yield slice(start, stop), *block
-        start = stop
-
-
-def _rows(known: np.ndarray, ids, name: str) -> np.ndarray:
-    ids = np.atleast_1d(np.asarray(ids))
-    rows = np.clip(np.searchsorted(known, ids), 0, len(known) - 1)
-    if (unknown := known[rows] != ids).any():
-        raise UnknownIdError(
-            f"{name} holds {ids[unknown][0]}, which this data set does not have: use ids of its tables"
+def _share(name: str, total: int, n_items: int, weights: np.ndarray, least: int, most: int) -> np.ndarray:
+    """Share `total` out among users in whole numbers, in proportion to `weights` as far as the bounds allow."""
+    low, high = max(n_items, least * len(weights)), most * len(weights)
+    if not low <= total <= high or least > n_items:
+        raise InvalidInput(
+            f"{name}={total} does not fit: {len(weights)} users, {least} to {most} of {n_items} items each, "
+            f"hold from {low} to {high}; change the number of interactions, users or items"
         )
-    return rows
+    quota = np.full(len(weights), least)
+    while (rest := total - int(quota.sum())) > 0:
+        weight = np.where(quota < most, weights, 0.0)
+        step = np.minimum((rest * weight / weight.sum()).astype(np.int64), most - quota)
+        if not step.any():  # less than one each: the heaviest get the remainder
+            step[np.argsort(-weight, kind="stable")[:rest]] = 1
+        quota += step
+    return quota
+
+
+def _first_users(quota: np.ndarray, n_items: int, rng) -> np.ndarray:
+    """A user for each item, so that every item is met; nobody gets more than their quota."""
+    places = rng.choice(int(quota.sum()), n_items, replace=False)
+    return np.searchsorted(np.cumsum(quota), places, side="right")
+
+
+def _meet(quota, popularity, truth: Truth, released, ends, first_users, rng) -> np.ndarray:
+    """Rows of the items that each user meets, ascending for each user, without repeats."""
+    cumulated = np.cumsum(popularity)
+    tastes = 1.5 * truth.user_factors / np.sqrt((truth.user_factors**2).sum(axis=1).mean())
+    seeds = np.argsort(first_users, kind="stable")  # unrated films, of user −1, come first
+    bounds = np.searchsorted(first_users[seeds], np.arange(len(quota) + 1))
+    items = np.empty(int(quota.sum()), dtype=np.int64)
+    cumulated /= cumulated[-1]
+    _draw(rng, quota, cumulated, popularity, tastes, truth.item_factors, released, ends, seeds, bounds, items)
+    return items
+
+
+@compiled
+def _draw(rng, quota, cumulated, popularity, tastes, traits, released, ends, seeds, bounds, items):
+    met = np.full(len(cumulated), -1)
+    filled = 0
+    for user in range(len(quota)):
+        begin, end = filled, filled + quota[user]
+        for item in seeds[bounds[user] : bounds[user + 1]]:
+            met[item], items[filled] = user, item
+            filled += 1
+        for _ in range(50 * quota[user]):
+            if filled == end:
+                break
+            item = np.searchsorted(cumulated, rng.random(), side="right")
+            if met[item] == user or released[item] > ends[user]:
+                continue
+            liking = -1.0
+            for factor in range(traits.shape[1]):
+                liking += tastes[user, factor] * traits[item, factor]
+            if rng.random() * (1 + np.exp(-liking)) < 1:
+                met[item], items[filled] = user, item
+                filled += 1
+        item = int(rng.random() * len(cumulated))
+        while filled < end:  # whoever has met most of what is famous takes what stands next on the shelf
+            item = (item + 1) % len(cumulated)
+            if met[item] != user and popularity[item] > 0:
+                met[item], items[filled] = user, item
+                filled += 1
+        items[begin:end].sort()
