@@ -178,6 +178,23 @@ class TestDiversity:
         with pytest.raises(UnknownIdError, match="8"):
             genre_matrix([8], movies)
 
+    def test_genres_as_texts_are_refused_not_spelt(self):
+        movies = pd.DataFrame({"movieId": [1], "genres": ["Drama|Crime"]})
+        with pytest.raises(InvalidInput, match="split"):
+            genre_matrix([1], movies)
+        assert genre_matrix([1], movies.assign(genres=movies["genres"].str.split("|")))[1] == ["Crime", "Drama"]
+
+    def test_a_film_listed_twice_is_refused(self):
+        movies = pd.DataFrame({"movieId": [1, 1], "genres": [("Drama",), ("Crime",)]})
+        with pytest.raises(InvalidInput, match="movieId repeats 1"):
+            genre_matrix([1], movies)
+        with pytest.raises(InvalidInput, match="movieId"):
+            genre_matrix([1], movies.rename(columns={"movieId": "id"}))
+
+    def test_a_catalogue_with_repeats_is_refused(self):
+        with pytest.raises(InvalidInput, match="item_ids repeats 2"):
+            coverage([[1]], [1, 2, 2])
+
     def test_features_must_match_the_catalogue(self):
         with pytest.raises(InvalidInput, match="shape"):
             intra_list_distance([[1, 2]], [1, 2], [[1.0]])
@@ -201,6 +218,15 @@ class TestPopularity:
     def test_the_users_own_history_has_no_lift(self, train):
         histories = [train.history(user)[0] for user in train.user_ids]
         np.testing.assert_allclose(popularity_lift(histories, train, train.user_ids), 0, atol=1e-12)
+
+    def test_an_unseen_item_has_one_audience_in_novelty_and_in_popularity(self, train, recommended):
+        lists = np.array([[train.item_ids[-1]]])
+        assert 2 ** -novelty(lists, train)[0] == pytest.approx(average_popularity(lists, train)[0])
+        assert popularity_lift(lists, train, train.user_ids[:1])[0] > -1
+
+    def test_lists_without_their_users_are_refused_not_repeated(self, train, recommended):
+        with pytest.raises(InvalidInput, match="same length"):
+            popularity_lift(recommended[:2], train, train.user_ids[:1])
 
     def test_an_empty_list_has_no_value(self, train):
         lists = as_lists([[train.item_ids[0]], []])
@@ -306,7 +332,7 @@ class TestMMR:
 
     def test_empty_places_are_filled_last(self):
         lists = mmr([[1, 2, 3]], [[1.0, 0.5, -np.inf]], [1, 2, 3], np.eye(3), n=3, trade_off=0.0)
-        assert lists.items[0].tolist() == [1, 2, 3]
+        assert lists.items[0].tolist() == [1, 2, -1]
         assert lists.lengths[0] == 2
 
     def test_bad_input_is_refused(self):

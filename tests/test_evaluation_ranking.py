@@ -13,6 +13,7 @@ from recsys_utils.evaluation import (
     Relevant,
     as_lists,
     average_precision,
+    discounts,
     hit_rate,
     judge,
     ndcg,
@@ -205,6 +206,38 @@ class TestLists:
         assert lists.lengths.tolist() == [3, 0, 1]
         assert not judge(lists, [[0], [0], [0]]).hits[1].any()
 
+    @pytest.mark.parametrize(("items", "end"), [([[1, 2, -1], [3, -1, -1]], -1), ([["a", "b", ""], ["c", "", ""]], "")])
+    def test_the_missing_id_ends_a_list(self, items, end):
+        for recommended in (items, np.array(items), np.array(items, dtype=object)):
+            lists = as_lists(recommended)
+            assert lists.lengths.tolist() == [2, 1]
+            assert lists.items[1].tolist()[1:] == [end, end]
+        with pytest.raises(InvalidInput, match="empty place before a full one"):
+            as_lists([items[0][::-1], items[1]])
+
+    def test_an_item_behind_the_end_is_no_hit_and_hides_none(self):
+        judged = judge([[1, 2, 1]], [[1, 2]], scores=[[2.0, -np.inf, -np.inf]])
+        assert judged.hits.tolist() == [[True, False, False]]
+
+    def test_ids_of_another_kind_are_refused_not_missed(self):
+        for recommended, relevant in (([[1, 2]], [["1"]]), ([["1"]], [[1]])):
+            with pytest.raises(InvalidInput, match="never match"):
+                judge(recommended, relevant)
+
+    @pytest.mark.parametrize("mixed", [[[1, "s2"]], [[1], ["s2"]], [[1.5]], [[None]]])
+    def test_ids_of_mixed_or_odd_kinds_are_refused(self, mixed):
+        with pytest.raises(InvalidInput, match="recommended"):
+            as_lists(mixed)
+        with pytest.raises(InvalidInput, match="relevant"):
+            judge([[1]], mixed)
+
+    def test_a_repeat_is_found_in_long_lists_too(self):
+        lists = np.tile(np.arange(500), (3, 1))
+        assert as_lists(lists).lengths.tolist() == [500] * 3
+        lists[1, 400] = 7
+        with pytest.raises(InvalidInput, match="item 7 twice in the list at position 1"):
+            as_lists(lists)
+
     def test_tied_scores_keep_the_order_given(self):
         assert judge([[1, 2]], [[2]], scores=[[1.0, 1.0]]).hits.tolist() == [[False, True]]
 
@@ -228,6 +261,8 @@ class TestLists:
             ([1, 2, 3], None, "one list"),
             (np.arange(3), None, "one list"),
             (5, None, "one list"),
+            ("abc", None, "one list"),
+            (pd.DataFrame([[1, 2]]), None, "one list"),
             ([], None, "at least one user"),
             ([[], []], None, "at least one user"),
         ],
@@ -255,6 +290,17 @@ class TestLists:
     def test_bad_relevant_items_are_refused(self, relevant, gains):
         with pytest.raises(InvalidInput):
             judge([[1]], relevant, gains=gains)
+
+    def test_a_gain_whose_exponential_overflows_is_refused(self):
+        judged = judge([[1, 2]], [[1, 2]], gains=[[2000, 3]])
+        assert 0 < ndcg(judged, 2, "linear")[0] <= 1
+        with pytest.raises(InvalidInput, match="2000"):
+            ndcg(judged, 2, "exponential")
+
+    @pytest.mark.parametrize("k", [-1, 0, 2.5])
+    def test_discounts_need_a_place(self, k):
+        with pytest.raises(InvalidInput, match="k"):
+            discounts(k)
 
     def test_unknown_denominators_and_gains_are_refused(self):
         judged = judge([[1]], [[1]])
@@ -287,6 +333,10 @@ class TestRelevant:
     def test_a_user_named_twice_is_refused(self, test_part):
         with pytest.raises(InvalidInput, match="repeats"):
             Relevant.from_interactions(test_part, user_ids=[7, 7])
+
+    def test_a_user_unknown_to_the_test_part_named_twice_is_refused_too(self, test_part):
+        with pytest.raises(InvalidInput, match="repeats"):
+            Relevant.from_interactions(test_part, user_ids=[7, 55, 55])
 
     def test_a_gain_of_0_is_refused(self, test_part):
         with pytest.raises(InvalidInput, match="positive"):

@@ -1,4 +1,7 @@
 """Means, intervals, paired differences, and the protocols that make reports."""
+import time
+
+import numba
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,18 +10,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from recsys_utils.errors import InvalidInput
+from recsys_utils.errors import Diverged, InvalidInput
 from recsys_utils.evaluation import (
+    ModelFailed,
     RankingProtocol,
     RatingProtocol,
+    Relevant,
     Report,
+    average_popularity,
+    average_precision,
     compare,
+    coverage,
     evaluate_ranking,
     evaluate_ratings,
     evaluate_sampled,
+    exposure,
+    genre_coverage,
+    genre_matrix,
+    gini,
+    holm,
+    intra_list_distance,
+    judge,
     mae,
+    miscalibration,
+    novelty,
     paired_difference,
+    popularity_lift,
+    precision,
+    recall,
     rmse,
+    serendipity,
 )
 from recsys_utils.interactions import Interactions
 from recsys_utils.models import BiasBaseline, Popularity
@@ -73,7 +94,7 @@ class TestRatings:
             def predict(self, users, items):
                 return np.full(len(users), np.nan)
 
-        with pytest.raises(InvalidInput, match="predicted"):
+        with pytest.raises(Diverged, match="predicted"):
             evaluate_ratings(Broken(), split)
 
 
@@ -158,6 +179,23 @@ class TestPairedDifference:
         b = Report.from_columns([3, 2, 1], m=[0.9, 0.2, 0.1])
         assert paired_difference(a, b).low == paired_difference(a, b).high == 0
 
+    def test_a_model_does_not_differ_from_itself_whatever_the_order_of_its_metrics(self, split):
+        model = Popularity().fit(split.train)
+        a, b = (evaluate_ranking(model, split, 5, names) for names in (("ndcg", "recall"), ("recall", "ndcg")))
+        result = paired_difference(a, b, "ndcg@5")
+        assert (result.difference, result.p_value) == (0, 1)
+
+    def test_extra_metrics_of_one_report_do_no_harm(self):
+        a = Report.from_columns([1, 2, 3], x=[5.0, 5.0, 5.0], m=[0.1, 0.2, 0.9])
+        b = Report.from_columns([1, 2, 3], m=[0.1, 0.2, 0.6])
+        assert paired_difference(a, b, "m").difference == pytest.approx(0.1)
+
+    def test_reports_of_different_kinds_are_refused(self, split):
+        ratings = evaluate_ratings(BiasBaseline().fit(split.train), split)
+        other = Report.from_columns(ratings.per_user.index, rmse=np.ones(len(ratings.per_user)))
+        with pytest.raises(InvalidInput, match="RatingReport"):
+            paired_difference(ratings, other, "rmse")
+
     def test_p_values_of_equal_models_are_spread_evenly(self):
         rng = np.random.default_rng(6)
         p_values = []
@@ -184,7 +222,140 @@ class TestPairedDifference:
             paired_difference(a, a, "ndcg@10")
 
 
+class TestHolm:
+    @settings(deadline=None)
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.2))
+    def test_it_rejects_what_the_step_down_procedure_rejects(self, p_values, level):
+        rejected = set()
+        for step, i in enumerate(np.argsort(p_values, kind="stable")):  # stop at the first that is not rejected
+            if p_values[i] * (len(p_values) - step) > level:
+                break
+            rejected.add(int(i))
+        assert set(np.flatnonzero(holm(p_values) <= level).tolist()) == rejected
+
+    @pytest.mark.parametrize("p_values", [[1.5], [-0.1], [np.nan], 0.05, [[0.1]]])
+    def test_what_is_no_p_value_is_refused(self, p_values):
+        with pytest.raises(InvalidInput, match="p_values"):
+            holm(p_values)
+
+
+class TestReport:
+    def test_columns_are_read_by_place_not_by_the_index_of_a_series(self):
+        report = Report.from_columns([1, 2, 3], x=pd.Series([0.1, 0.2, 0.9]))
+        assert report.mean()["x"] == pytest.approx(0.4)
+        assert report.per_user.index.tolist() == [1, 2, 3]
+
+    def test_a_user_named_twice_is_refused(self):
+        with pytest.raises(InvalidInput, match="user_ids repeats 7"):
+            Report.from_columns([7, 7], m=[0.0, 1.0])
+
+    def test_columns_of_another_length_are_refused(self):
+        with pytest.raises(InvalidInput, match="same length"):
+            Report.from_columns([1, 2], m=[0.0, 1.0, 2.0])
+
+    def test_no_report_holds_nan(self):
+        with pytest.raises(InvalidInput, match="NaN"):
+            Report(pd.DataFrame({"m": [0.0, np.nan]}))
+
+
 class TestProtocols:
+    @pytest.fixture
+    def leaking(self, split):
+        log = pd.concat([split.train.to_frame(), split.test.to_frame()])
+        return Interactions.from_frame(log)
+
+    @pytest.mark.parametrize("evaluate", [evaluate_ratings, evaluate_ranking, evaluate_sampled])
+    def test_a_model_that_has_seen_the_test_part_is_refused(self, split, leaking, evaluate):
+        with pytest.raises(InvalidInput, match="leaked"):
+            evaluate(BiasBaseline().fit(leaking), split)
+
+    def test_a_model_fitted_on_equal_rows_or_on_other_values_is_welcome(self, split):
+        shuffled = Interactions.from_frame(split.train.to_frame().sample(frac=1, random_state=0))
+        for data in (shuffled, split.train.with_values(np.log1p(split.train.values))):
+            evaluate_ranking(Popularity().fit(data), split, k=5)
+
+    @pytest.mark.parametrize("evaluate", [evaluate_ratings, evaluate_ranking, evaluate_sampled])
+    @pytest.mark.parametrize("wrong", [None, pd.DataFrame(), ()], ids=["None", "table", "tuple"])
+    def test_what_is_no_split_is_refused(self, split, evaluate, wrong):
+        with pytest.raises(InvalidInput, match="split must be a Split"):
+            evaluate(Popularity().fit(split.train), wrong)
+
+    def test_metrics_may_come_from_a_generator(self, split):
+        report = evaluate_ranking(Popularity().fit(split.train), split, 5, (name for name in ["recall", "map"]))
+        assert report.metrics == ["recall@5", "map@5"]
+
+    def test_denominators_are_chosen_by_name(self, split):
+        model = Popularity().fit(split.train)
+        users = evaluate_ranking(model, split, 5).per_user.index
+        judged = judge(model.recommend(users, 5)[0], Relevant.from_interactions(split.test, users))
+        names = ("precision_capped", "precision_returned", "recall_capped", "map_relevant", "map_k")
+        table = evaluate_ranking(model, split, 5, names).per_user
+        for name, values in zip(names, (
+            precision(judged, 5, "capped"), precision(judged, 5, "returned"), recall(judged, 5, "capped"),
+            average_precision(judged, 5, "relevant"), average_precision(judged, 5, "k"),
+        ), strict=True):
+            np.testing.assert_array_equal(table[f"{name}@5"], values, err_msg=name)
+
+    def test_what_lies_beyond_accuracy_comes_in_the_same_call(self, split):
+        train, model = split.train, BiasBaseline().fit(split.train)
+        names = [(f"g{item % 4}", f"h{item % 3}") for item in train.item_ids]
+        films = pd.DataFrame({"movieId": train.item_ids, "genres": names})
+        genres = genre_matrix(train.item_ids, films)[0]
+        names = ("ndcg", "novelty", "average_popularity", "popularity_lift", "serendipity", "intra_list_distance",
+                 "genre_coverage", "miscalibration", "coverage", "gini")
+        report = evaluate_ranking(model, split, 5, names, genres=genres)
+        users, lists = report.per_user.index, model.recommend(report.per_user.index, 5)[0]
+        expected = Popularity().fit(train).recommend(users, 5)[0]
+        table = pd.DataFrame({
+            "novelty@5": novelty(lists, train),
+            "average_popularity@5": average_popularity(lists, train),
+            "popularity_lift@5": popularity_lift(lists, train, users),
+            "serendipity@5": serendipity(lists, Relevant.from_interactions(split.test, users), expected, 5),
+            "intra_list_distance@5": intra_list_distance(lists, train.item_ids, genres),
+            "genre_coverage@5": genre_coverage(lists, train.item_ids, genres),
+            "miscalibration@5": miscalibration(lists, train, users, genres),
+        }, index=users)
+        pd.testing.assert_frame_equal(report.per_user[table.columns], table)
+        shown = {"coverage@5": coverage(lists, train.item_ids), "gini@5": gini(exposure(lists, train.item_ids))}
+        assert report.overall == shown
+        assert "coverage@5" in report.summary()
+        row = compare({"biases": BiasBaseline()}, RankingProtocol(split, 5, names, genres=genres)).loc["biases"]
+        assert row["coverage@5"] == shown["coverage@5"]
+        assert row["novelty@5"] == pytest.approx(table["novelty@5"].mean())
+        with pytest.raises(InvalidInput, match="genres is None"):
+            evaluate_ranking(model, split, 5, ("ndcg", "miscalibration"))
+        with pytest.raises(InvalidInput, match="no value per user"):
+            evaluate_ranking(model, split, 5, ("coverage", "ndcg"))
+
+    def test_compare_names_the_model_that_failed_and_keeps_the_others(self, split):
+        class Broken(Popularity):
+            def fit(self, interactions):
+                raise ZeroDivisionError("nothing to divide by")
+
+        reports, models = {}, {"good": Popularity(), "bad": Broken(), "never": Popularity()}
+        with pytest.raises(ModelFailed, match="'bad' failed after 1 of 3.*nothing to divide by") as caught:
+            compare(models, RankingProtocol(split, 5), reports=reports)
+        assert caught.value.finished.index.tolist() == ["good"]
+        assert list(reports) == ["good"]
+
+    def test_compiling_is_no_part_of_the_fit_seconds(self, split):
+        class Compiled(Popularity):
+            def fit(self, interactions):
+                def work(values):
+                    total = 0.0
+                    for i in range(len(values)):
+                        total += np.sqrt(values[i]) if values[i] > 1 else values[i] ** 2
+                    return total
+
+                started = time.perf_counter()
+                numba.njit(work)(interactions.values)
+                self.seconds = time.perf_counter() - started
+                return super().fit(interactions)
+
+        model = Compiled()
+        table = compare({"compiled": model}, RankingProtocol(split, 5))
+        assert table.loc["compiled", "fit seconds"] < 0.5 * model.seconds
+
     def test_every_known_user_with_a_relevant_item_counts(self, split):
         report = evaluate_ranking(Popularity().fit(split.train), split, k=5)
         assert len(report.per_user) == 40
@@ -235,6 +406,32 @@ class TestProtocols:
 
 
 class TestSampled:
+    def test_one_target_against_all_is_its_rank_among_what_the_user_has_in_neither_part(self, split):
+        model = Popularity().fit(split.train)
+        whole = evaluate_sampled(model, split, 5, None, ["ndcg", "hit_rate"])
+        sampled = evaluate_sampled(model, split, 5, 10, ["ndcg", "hit_rate"])  # 10 are all that users 1 to 39 have left
+        pd.testing.assert_frame_equal(whole.per_user.loc[1:], sampled.per_user.loc[1:])
+
+    def test_equals_stand_in_the_order_of_their_ids(self, split):
+        class Indifferent(Popularity):
+            def recommend(self, user_ids, n=10, exclude_seen=True):
+                shape = (len(user_ids), n)
+                return np.broadcast_to(self.item_ids_in_order[:n], shape), np.zeros(shape)
+
+        model = Indifferent()
+        model.item_ids_in_order = split.train.item_ids
+        report = evaluate_sampled(model, split, 5, None, ["hit_rate"])
+        for user in (1, 2):
+            mine, had = split.test.history(user)[0], split.train.history(user)[0]
+            free = np.setdiff1d(split.train.item_ids, np.concatenate([mine, had]))
+            expected = np.mean([(free < item).sum() < 5 for item in mine])
+            assert report.per_user.loc[user, "hit_rate@5"] == expected
+
+    def test_a_split_without_a_common_user_is_refused(self, split):
+        other = Interactions.from_frame(split.test.to_frame().assign(userId=lambda log: log["userId"] + 1000))
+        with pytest.raises(InvalidInput, match="none of the"):
+            evaluate_sampled(Popularity().fit(split.train), Split(split.train, other))
+
     def test_all_negatives_give_each_items_rank_in_the_whole_catalogue(self, split):
         model = Popularity().fit(split.train)
         train = split.train

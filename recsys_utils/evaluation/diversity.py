@@ -9,7 +9,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from ..check import check_finite
 from ..errors import InvalidInput, UnknownIdError
-from .lists import rows_of_items
+from .lists import rows_of_items, unique_index
 
 
 def genre_matrix(item_ids, movies: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
@@ -43,13 +43,10 @@ def genre_matrix(item_ids, movies: pd.DataFrame) -> tuple[np.ndarray, list[str]]
     """
     if not {"movieId", "genres"} <= set(movies):
         raise InvalidInput(f"movies has the columns {list(movies)}: rename them to 'movieId' and 'genres'")
-    known = pd.Index(movies["movieId"])
-    if not known.is_unique:
-        raise InvalidInput(f"movies has item {known[known.duplicated()][0]!r} twice: drop the second row")
-    rows = known.get_indexer(item_ids)
+    rows = unique_index("movieId", movies["movieId"]).get_indexer(item_ids)
     if (rows < 0).any():
         unknown = np.asarray(item_ids)[rows < 0]
-        raise UnknownIdError(f"item_ids: {len(unknown)} are not in movies, such as {unknown[0]!r}: add them")
+        raise UnknownIdError(f"item_ids: {len(unknown)} are not in movies, such as {unknown.tolist()[0]!r}: add them")
     genres = movies["genres"].iloc[rows].tolist()
     texts = [mine for mine in genres if not isinstance(mine, (tuple, list, set, frozenset, np.ndarray))]
     if texts:

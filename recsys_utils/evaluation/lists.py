@@ -60,6 +60,14 @@ def check_places(k: int, length: int) -> None:
         raise InvalidInput(f"k={k} is larger than the lists, which have {length} places: recommend k items, or lower k")
 
 
+def unique_index(name: str, ids) -> pd.Index:
+    """Raw ids as an index, or InvalidInput if one repeats."""
+    index = pd.Index(ids)
+    if not index.is_unique:
+        raise InvalidInput(f"{name} repeats {index[index.duplicated()].tolist()[0]!r}: name each once")
+    return index
+
+
 def as_lists(recommended, scores=None) -> Lists:
     """Validate recommendations.
 
@@ -85,39 +93,39 @@ def as_lists(recommended, scores=None) -> Lists:
     """
     if isinstance(recommended, Lists):
         return recommended
-    items = _rectangle(recommended)
-    filled = items != _missing(items)
-    if scores is not None:
-        filled &= _checked_scores(items, scores) > -np.inf
-        items = np.where(filled, items, _missing(items))
-    lists = Lists(items, filled.sum(axis=1))
-    if (filled != lists.filled).any():
-        row = int(np.argmax((filled != lists.filled).any(axis=1)))
-        raise InvalidInput(
-            f"recommended has an empty place before a full one in the list at position {row}: move empty places "
-            "to the end"
-        )
-    row = _first_repeat(_codes(items, items[0, :0])[0], lists.lengths)
-    if row >= 0:
-        ids, count = np.unique(items[row, : lists.lengths[row]], return_counts=True)
-        raise InvalidInput(
-            f"recommended holds item {ids[count > 1].tolist()[0]!r} twice in the list at position {row}: a repeated "
-            "hit would count twice; keep the first place only"
-        )
-    return lists
-
-
-def _rectangle(recommended) -> np.ndarray:
-    """All lists as one array, the missing id behind the end of each."""
     if isinstance(recommended, np.ndarray) and recommended.ndim == 2:
         items = check_ids("recommended", recommended)
     else:
         joined, lengths = _joined("recommended", recommended)
-        items = np.full((len(lengths), lengths.max(initial=0)), _missing(joined), dtype=joined.dtype)
+        items = np.full((len(lengths), lengths.max(initial=0)), -1 if joined.dtype.kind == "i" else "", joined.dtype)
         items[np.arange(items.shape[1]) < lengths[:, None]] = joined
     if items.size == 0:
         raise InvalidInput(f"recommended has shape {items.shape}: pass at least one user and one place")
-    return items
+    missing = -1 if items.dtype.kind == "i" else ""
+    filled = items != missing
+    if scores is not None:
+        scores = np.asarray(scores, dtype=np.float64)
+        if scores.shape != items.shape:
+            raise InvalidInput(f"scores has shape {scores.shape}, recommended {items.shape}: pass one per item")
+        _refuse(np.isnan(scores), "scores holds NaN: mend the model behind it", Diverged)
+        _refuse(scores[:, 1:] > scores[:, :-1], "scores rises along a list: sort each list best first")
+        filled &= scores > -np.inf
+        items = np.where(filled, items, missing)
+    lists = Lists(items, filled.sum(axis=1))
+    _refuse(filled != lists.filled, "recommended has an empty place before a full one: move it to the end")
+    row = _first_repeat(_codes(items, items[0, :0])[0], lists.lengths)
+    if row >= 0:
+        ids = pd.Series(items[row, : lists.lengths[row]])
+        raise InvalidInput(
+            f"recommended holds item {ids[ids.duplicated()].tolist()[0]!r} twice in the list at position {row}: a "
+            "repeated hit would count twice; keep the first place only"
+        )
+    return lists
+
+
+def _refuse(bad: np.ndarray, message: str, error=InvalidInput) -> None:
+    if bad.any():
+        raise error(f"{message} (first in the list at position {int(bad.any(axis=1).argmax())})")
 
 
 def _joined(name: str, lists) -> tuple[np.ndarray, np.ndarray]:
@@ -133,30 +141,12 @@ def _joined(name: str, lists) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(full), np.array([len(row) for row in rows], dtype=np.int64)
 
 
-def _missing(items: np.ndarray):
-    """What stands for "no item" among ids of this kind."""
-    return -1 if items.dtype.kind == "i" else ""
-
-
-def _checked_scores(items: np.ndarray, scores) -> np.ndarray:
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.shape != items.shape:
-        raise InvalidInput(f"scores has shape {scores.shape}, recommended {items.shape}: pass one per item")
-    for error, fault, remedy, bad in (
-        (Diverged, "holds NaN", "mend the model behind it", np.isnan(scores)),
-        (InvalidInput, "rises along the list", "sort each list best first", scores[:, 1:] > scores[:, :-1]),
-    ):
-        if bad.any():
-            raise error(f"scores {fault}, first in the list at position {int(bad.any(axis=1).argmax())}: {remedy}")
-    return scores
-
-
 def _codes(recommended: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Raw ids of both sides as integers, in the shapes given; integers stay as they are."""
     if relevant.size and recommended.dtype.kind != relevant.dtype.kind:
-        kinds = ["integers" if side.dtype.kind == "i" else "strings" for side in (recommended, relevant)]
         raise InvalidInput(
-            f"recommended holds {kinds[0]} and relevant {kinds[1]} ({relevant[0]!r}): use one kind of id"
+            f"recommended holds ids such as {recommended[0].tolist()[0]!r}, relevant such as {relevant.tolist()[0]!r}, "
+            "which never match: use integers or strings in both"
         )
     if recommended.dtype.kind == "i":
         return recommended, relevant.astype(np.int64, copy=False)
@@ -168,7 +158,7 @@ def _codes(recommended: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, n
 def _first_repeat(items, lengths):
     for row in range(items.shape[0]):
         mine = items[row, : lengths[row]]
-        if len(mine) > 32:  # sorting pays
+        if len(mine) > 32:  # what sorts is linear, nearly; what compares all pairs is faster for short lists
             ordered = np.sort(mine)
             if (ordered[1:] == ordered[:-1]).any():
                 return row
@@ -223,7 +213,7 @@ class Relevant:
         twice = pd.DataFrame({"row": rows, "item": items}).duplicated().to_numpy()
         if twice.any():
             raise InvalidInput(
-                f"relevant repeats item {items[twice][0]!r} of the user at position {rows[twice][0]}: name each once"
+                f"relevant repeats item {items[twice].tolist()[0]!r} of the user at position {rows[twice][0]}: name each once"
             )
         if gains is not None:
             gains = np.array([gain for mine in gains for gain in mine], dtype=np.float64)
@@ -254,18 +244,18 @@ class Relevant:
             If `user_ids` repeats a user, or a gain is 0.
         """
         rows, items, n_users = test.user_rows, test.item_ids[test.item_rows], test.n_users
-        gains = test.values if graded else None
-        keep = None if threshold is None else test.values >= check_float("threshold", threshold)
+        gains, keep = test.values if graded else None, np.ones(len(test), dtype=bool)
+        if threshold is not None:
+            keep = test.values >= check_float("threshold", threshold)
         if user_ids is not None:
             known = test.rows_of_users(user_ids)
-            if not pd.Index(user_ids).is_unique:
-                raise InvalidInput("user_ids repeats a user: name each once")
-            place = np.full(test.n_users, -1, dtype=np.int64)
+            unique_index("user_ids", user_ids)
+            place = np.full(test.n_users, -1)
             place[known[known >= 0]] = np.flatnonzero(known >= 0)
             rows, n_users = place[rows], len(known)
-            keep = rows >= 0 if keep is None else keep & (rows >= 0)
-        if keep is not None:
-            rows, items, gains = rows[keep], items[keep], None if gains is None else gains[keep]
+            keep &= rows >= 0
+        if not keep.all():
+            rows, items, gains = rows[keep], items[keep], gains[keep] if graded else None
         if graded and (gains <= 0).any():
             raise InvalidInput("graded relevance needs positive values, one is 0: pass a threshold above 0")
         return cls(n_users, rows, items, gains)
@@ -345,10 +335,7 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
     if not isinstance(relevant, Relevant):
         relevant = Relevant.from_lists(relevant, gains)
     if len(lists) != len(relevant):
-        raise InvalidInput(
-            f"recommended has {len(lists)} users and relevant {len(relevant)}: pass one list and one set per "
-            "user, in the same order"
-        )
+        raise InvalidInput(f"recommended has {len(lists)} users, relevant {len(relevant)}: pass both per user")
     hits = np.zeros(lists.items.shape, dtype=bool)
     # Where each pair stands in its user's list, −1 for nowhere.
     place = _places(*_codes(lists.items, relevant.items), relevant.rows)
@@ -376,10 +363,10 @@ def _places(items, wanted, rows):
 def _ideal_gains(relevant: Relevant, length: int) -> np.ndarray:
     """Each user's gains from the highest down, as far as a list goes, shape (n_users, length)."""
     order = np.lexsort((-relevant.gains, relevant.rows))
-    rows = relevant.rows[order]
+    rows, gains = relevant.rows[order], relevant.gains[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    ideal = np.zeros((len(relevant), length))
-    ideal[rows[rank < length], rank[rank < length]] = relevant.gains[order][rank < length]
+    ideal, listed = np.zeros((len(relevant), length)), rank < length
+    ideal[rows[listed], rank[listed]] = gains[listed]
     return ideal
 
 
@@ -393,9 +380,7 @@ def rows_of_items(recommended, item_ids, k: int | None = None) -> np.ndarray:
     InvalidInput
         If `item_ids` repeats an item.
     """
-    lists, catalogue = as_lists(recommended).top(k), pd.Index(item_ids)
-    if not catalogue.is_unique:
-        raise InvalidInput(f"item_ids repeats {catalogue[catalogue.duplicated()][0]!r}: name each item once")
+    lists, catalogue = as_lists(recommended).top(k), unique_index("item_ids", item_ids)
     rows = catalogue.get_indexer(lists.items.ravel()).reshape(lists.items.shape)
     unknown = (rows < 0) & lists.filled
     if unknown.any():

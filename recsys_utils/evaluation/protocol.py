@@ -140,16 +140,16 @@ def evaluate_ranking(
     relevant = Relevant.from_interactions(split.test, chosen, relevance_threshold)
     lists = as_lists(*model.recommend(chosen, n=k, exclude_seen=exclude_seen))
     judged, offer = judge(lists, relevant), Offer(lists, chosen, split, relevant, genres)
-    report = Report.from_columns(
-        chosen,
-        "no value of a metric",
-        **{f"{name}@{k}": RANKING_METRICS[name](judged, k) for name in metrics if name in RANKING_METRICS},
-        **{f"{name}@{k}": BEYOND_METRICS[name](offer) for name in metrics if name in BEYOND_METRICS},
-    )
-    order = [f"{name}@{k}" for name in metrics if name not in OVERALL_METRICS]
+    columns, overall = {}, {}
+    for name in metrics:
+        if name in OVERALL_METRICS:
+            overall[f"{name}@{k}"] = OVERALL_METRICS[name](offer)
+        else:
+            accuracy = RANKING_METRICS.get(name)
+            columns[f"{name}@{k}"] = accuracy(judged, k) if accuracy else BEYOND_METRICS[name](offer)
+    report = Report.from_columns(chosen, "no value of a metric", **columns)
     counts = {"no relevant test item": int((known & ~asked).sum()), "unknown in training": int((~known).sum())}
-    overall = {f"{name}@{k}": OVERALL_METRICS[name](offer) for name in metrics if name in OVERALL_METRICS}
-    return Report(report.per_user[order], report.left_out | _reasons(split, counts), overall)
+    return Report(report.per_user, report.left_out | _reasons(split, counts), overall)
 
 
 def check_metrics(metrics, known) -> tuple[str, ...]:
@@ -162,13 +162,19 @@ def check_metrics(metrics, known) -> tuple[str, ...]:
     return names
 
 
-def check_fitted_on(model, split: Split) -> None:
-    """Refuse what is no split, and a model that has learnt from other interactions than its training part."""
+def check_split(split) -> Split:
+    """Return `split` if it is one, or raise InvalidInput with the way to one."""
     if not isinstance(split, Split):
         raise InvalidInput(
             f"split must be a Split, got {type(split).__name__}: make one with recsys_utils.split, "
             "e.g. random_holdout(interactions)"
         )
+    return split
+
+
+def check_fitted_on(model, split: Split) -> None:
+    """Refuse what is no split, and a model that has learnt from other interactions than its training part."""
+    check_split(split)
     fitted, train = getattr(model, "interactions_", None), split.train
     if not isinstance(fitted, Interactions) or fitted is train:
         return
@@ -203,22 +209,15 @@ class RatingProtocol:
         return evaluate_ratings(model, self.split)
 
 
-@dataclass(frozen=True)
 class RankingProtocol:
-    """Recommend `k` items to every test user of `split`; arguments as in :func:`evaluate_ranking`."""
+    """Recommend items to every test user of `split`; the other arguments are those of :func:`evaluate_ranking`."""
 
-    split: Split
-    k: int = 10
-    metrics: Sequence[str] = _METRICS
-    relevance_threshold: float | None = None
-    exclude_seen: bool = True
-    genres: np.ndarray | None = None
+    def __init__(self, split: Split, *arguments, **named):
+        self.split, self.arguments, self.named = split, arguments, named
 
     def evaluate(self, model) -> Report:
         """Report of a model fitted on the training part."""
-        return evaluate_ranking(
-            model, self.split, self.k, self.metrics, self.relevance_threshold, self.exclude_seen, self.genres
-        )
+        return evaluate_ranking(model, self.split, *self.arguments, **self.named)
 
 
 def seconds_of(work: Callable) -> float:

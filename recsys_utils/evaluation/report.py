@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
 from ..errors import InvalidInput
+from .lists import unique_index
 
 _BLOCK = 4_000_000  # cells of one block of resampling weights
 
@@ -36,9 +37,7 @@ class Report:
     overall: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
-        users = self.per_user.index
-        if not users.is_unique:
-            raise InvalidInput(f"user_ids names user {users[users.duplicated()][0]!r} twice: one row a user")
+        unique_index("user_ids", self.per_user.index)
         if self.per_user.empty or self.per_user.isna().to_numpy().any():
             raise InvalidInput("per_user is empty or holds NaN: use Report.from_columns, which counts who is left out")
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from ..check import check_int, check_rng
 from ..errors import Diverged, InvalidInput
 from ..split import Split, random_holdout, stratified_holdout
-from .protocol import ModelFailed, evaluate_ranking, evaluate_ratings, seconds_of
+from .protocol import ModelFailed, check_split, evaluate_ranking, evaluate_ratings, seconds_of
 from .ranking import RANKING_METRICS
 
 _ERRORS = ("rmse", "mae")  # less is better; of all others more is
@@ -156,12 +156,16 @@ def tune(
     ({'item_regularization': 0.1}, {'item_regularization': 'lowest'})
     """
     rng, score = check_rng(rng), _scorer(metric, relevance_threshold)
-    parts = [validation] if isinstance(validation, Split) else validation or [_validation(split, metric, rng)]
+    if validation is None:
+        train = check_split(split).train
+        validation = random_holdout(train, rng=rng) if metric in _ERRORS else stratified_holdout(train, rng=rng)
+    parts = [validation] if isinstance(validation, Split) else list(validation)
     rows, settings, started = [], [], perf_counter()
     for drawn in _drawn(space, n_trials, seconds, rng):
         if seconds is not None and rows and perf_counter() - started > seconds:
             break
-        settings.append({name: getattr(value, "item", lambda value=value: value)() for name, value in drawn.items()})
+        plain = (drawn[name].item() if isinstance(drawn[name], np.generic) else drawn[name] for name in space)
+        settings.append(dict(zip(space, plain, strict=True)))
         try:
             scores, taken = zip(*[_trial(model_class, settings[-1], part, score) for part in parts], strict=True)
         except Exception as error:
@@ -190,12 +194,6 @@ def _drawn(space, n_trials, seconds, rng):
     elif n_trials is None and seconds is None:
         raise InvalidInput(f"n_trials is None, and {continuous} are distributions: say how many settings to draw")
     return ParameterSampler(dict(space), int(min(wanted, 10**6)), random_state=int(rng.integers(2**31)))
-
-
-def _validation(split: Split, metric: str, rng) -> Split:
-    if metric in _ERRORS:
-        return random_holdout(split.train, 0.2, rng)
-    return stratified_holdout(split.train, "user", 0.2, rng)
 
 
 def _scorer(metric: str, relevance_threshold) -> Callable:
