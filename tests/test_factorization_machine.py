@@ -424,15 +424,27 @@ MOVIES = pd.DataFrame({
 
 
 class TestFMRecommender(ModelContract):
+    folds_in = False
+
     def make(self):
-        features = RatingFeatures(("user", "history", "item", "genres", "rating_date"))
-        machine = FactorizationMachine(factors=2, iterations=8, burn_in=3, noise_field="user")
-        return FMRecommender(features=features, machine=machine, movies=MOVIES)
+        return with_tables(("user", "history", "item", "rating_date"), None)
+
+    def test_saved_and_loaded_it_answers_the_same(self, model, tmp_path):
+        with pytest.raises(InvalidInput, match="cannot be saved: keep the data"):
+            model.save(tmp_path / "model.npz")
+        assert list(tmp_path.iterdir()) == []
+
+    test_a_file_holds_no_training_data = None  # there is no file
+
+
+def with_tables(blocks=("user", "history", "item", "genres", "rating_date"), movies=MOVIES):
+    machine = FactorizationMachine(factors=2, iterations=8, burn_in=3, noise_field="user")
+    return FMRecommender(features=RatingFeatures(blocks), machine=machine, movies=movies)
 
 
 @pytest.fixture(scope="module")
 def recommender():
-    return TestFMRecommender().make().fit(rectangular_interactions())
+    return with_tables().fit(rectangular_interactions())
 
 
 def test_scores_are_the_mean_of_the_equation_over_the_draws(recommender):
@@ -459,7 +471,7 @@ def test_cold_users_and_items_get_what_the_tables_say(recommender):
 def test_a_catalogue_may_hold_items_without_ratings():
     data = rectangular_interactions()
     wider = Interactions.from_frame(data.to_frame(), user_ids=USERS, item_ids=[*ITEMS, 5000])
-    model = TestFMRecommender().make().fit(wider)
+    model = with_tables().fit(wider)
     ids, scores = model.recommend(EMPTY_USER, n=len(ITEMS) + 1)
     assert {5000, EMPTY_ITEM} < set(ids) and np.isfinite(scores).all()
 

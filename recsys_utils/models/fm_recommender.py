@@ -88,8 +88,14 @@ class FMRecommender(Recommender):
         items = np.where(item_rows < 0, _nobody(self.item_ids_), items)
         return self.machine_.predict(self._design(users, items))
 
+    def save(self, path) -> None:
+        """Refused: tables and columns are more than the format holds. Keep data and parameters, and fit again."""
+        raise InvalidInput("FMRecommender cannot be saved: keep the data and the parameters, and fit again")
+
     def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         """Means over the draws: with two halves of a row, ŷ(u, i) = ŷ(u) + ŷ(i) − w₀ + ⟨q(u), q(i)⟩."""
+        if len(user_rows) == 0:
+            return np.empty((0, len(self.item_ids_)))
         users = self.machine_.evaluator(self._design(self.user_ids_[user_rows], None))
         items, scores = self._items(), 0.0
         for draw in self.machine_.draws():
@@ -118,8 +124,11 @@ class FMRecommender(Recommender):
         return self.features_.transform(pd.DataFrame(dict(zip(names, (user_ids, item_ids, times), strict=True))))
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in ("features", "machine"))
-        return f"FMRecommender({', '.join(' '.join(part.split()) for part in shown)})"
+        shown = []
+        for name, value in self.get_params(deep=False).items():
+            text = f"<{len(value):,} rows>" if isinstance(value, pd.DataFrame) else " ".join(repr(value).split())
+            shown.append(f"{name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def _nobody(ids: np.ndarray):
