@@ -136,3 +136,22 @@ def test_bad_arguments(data):
     for split in (leave_last_out, global_time_split):
         with pytest.raises(InvalidInput, match="needs times"):
             split(timeless)
+
+
+def test_seeds_beyond_32_bits(data):
+    for split in (random_holdout, stratified_holdout):
+        first, again = split(data, rng=2**33), split(data, rng=2**33)
+        assert rows(first.test).equals(rows(again.test)) and not rows(first.test).equals(rows(split(data, rng=1).test))
+
+
+def test_one_default_size(data):
+    for split in (random_holdout, stratified_holdout, global_time_split):
+        assert len(split(data).test) == pytest.approx(0.2 * len(data), rel=0.1)
+
+
+@pytest.mark.parametrize("given", [table(), None, (1, 2)], ids=["DataFrame", "NoneType", "tuple"])
+def test_what_are_no_interactions_is_named(given):
+    splits = (random_holdout, stratified_holdout, leave_last_out, global_time_split, lambda x: next(k_folds(x)))
+    for split in splits:
+        with pytest.raises(InvalidInput, match=f"interactions must be Interactions, got {type(given).__name__}"):
+            split(given)
