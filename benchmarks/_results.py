@@ -51,14 +51,17 @@ def markdown(table: pd.DataFrame, formats: Mapping[str, str] | str = "") -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write_results(name: str, title: str, *blocks: str, packages: Sequence[str] = ()) -> None:
+def write_results(
+    name: str, title: str, *blocks: str, packages: Sequence[str] = (), module: str | None = None
+) -> None:
     """Print the blocks of Markdown below a title, and write them to ``results/<name>.md``.
 
-    The last line names the machine, and the versions of Python and of `packages`.
+    The last line names the machine, and the versions of Python and of `packages`. `module` is the benchmark's name
+    where it writes several files.
     """
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     machine = f"Python {platform.python_version()}{', ' if versions else ''}{versions}; {platform.machine()}."
-    written = f"Written by `python -m benchmarks.{name}`."
+    written = f"Written by `python -m benchmarks.{module or name}`."
     text = "\n\n".join([f"# {title}", written, *(block.strip() for block in blocks), machine]) + "\n"
     print(text)
     if not TINY:

@@ -10,27 +10,24 @@ Run with ``python -m benchmarks.evaluation_speed``; writes ``benchmarks/results/
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 import tracemalloc
 import warnings
-from importlib.metadata import version
-from pathlib import Path
 
 import numba
 import numpy as np
 import pandas as pd
 
+from benchmarks._results import TINY, markdown, write_results
 from recsys_utils import Interactions
 from recsys_utils.evaluation import Relevant, judge, ndcg
 
-RESULTS = Path(__file__).parent / "results" / "evaluation_speed.md"
 K = 10
-N_USERS = 60_000
+N_USERS = 2_000 if TINY else 60_000
 N_ITEMS = 40_000
-N_REPEATS = 9
-SIZES = (100_000, 1_000_000, 5_000_000, 25_000_000)
+N_REPEATS = 2 if TINY else 9
+SIZES = (20_000,) if TINY else (100_000, 1_000_000, 5_000_000, 25_000_000)
 
 
 def make(n_users: int, n_items: int, n_test: int, rng=0) -> tuple[np.ndarray, pd.DataFrame]:
@@ -65,7 +62,7 @@ def peers() -> pd.DataFrame:
     from recommenders.evaluation import python_evaluation as recommenders
     from rectools import metrics as rectools
 
-    lists, held_out = make(N_USERS, N_ITEMS, 650_000)
+    lists, held_out = make(N_USERS, N_ITEMS, 11 * N_USERS)
     test = Interactions.from_frame(held_out, "user_id", "item_id", None)
     reco = pd.DataFrame({
         "user_id": np.repeat(np.arange(N_USERS), K),
@@ -107,6 +104,7 @@ def peers() -> pd.DataFrame:
         "nDCG@10": values, "seconds": {name: statistics.median(found) for name, found in times.items()}
     })
     table.loc["ranx, building its objects"] = [np.nan, building]
+    table = table.rename_axis("contender")
     table["times RecTools' time"] = table["seconds"] / table.loc["RecTools, from two tables", "seconds"]
     return table
 
@@ -136,34 +134,18 @@ def main() -> pd.DataFrame:
     """Measure, print and write both tables."""
     warnings.filterwarnings("ignore", category=numba.NumbaTypeSafetyWarning)
     table, growth = peers(), sizes()
-    lines = ["| contender | nDCG@10 | seconds | times RecTools' time |", "|---|---:|---:|---:|"]
-    for name, value, took, ratio in table.itertuples():
-        lines.append(f"| {name} | {'' if np.isnan(value) else f'{value:.6f}'} | {took:.4f} | {ratio:.3f} |")
-    lines += [
-        "",
-        "| held-out pairs | recommendations | seconds | µs a pair | peak memory, MB | bytes a pair |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in growth.itertuples(index=False):
-        lines.append("| {:,} | {:,} | {:.4f} | {:.3f} | {:.0f} | {:.0f} |".format(*row))
-    packages = ("numpy", "pandas", "numba", "rectools", "recommenders", "ranx")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    text = "\n".join([
-        "# Evaluation: nDCG@10",
-        "",
+    write_results(
+        "evaluation_speed", "Evaluation: nDCG@10",
         f"{N_USERS * K:,} recommendations, {N_USERS:,} users, {N_ITEMS:,} items.",
-        "",
-        *lines,
-        "",
-        f"Processor seconds, the median of {N_REPEATS} turns (3 in the second table), compilation left out. "
-        "Peak memory is what evaluation takes on top of the lists and the test part.",
-        "",
-        f"Python {platform.python_version()}, {versions}; one thread.",
-        "",
-    ])
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text, encoding="utf-8")
-    print(text)
+        markdown(table, {"nDCG@10": ".6f", "seconds": ".4f", "times RecTools' time": ".3f"}),
+        markdown(growth, {
+            "held-out pairs": ",", "recommendations": ",", "seconds": ".4f", "µs a pair": ".3f", "peak MB": ".0f",
+            "bytes a pair": ".0f",
+        }),
+        f"Processor seconds, the median of {N_REPEATS} turns (3 in the second table), compilation left out, one "
+        "thread. Peak memory is what evaluation takes on top of the lists and the test part.",
+        packages=("numpy", "pandas", "numba", "rectools", "recommenders", "ranx"),
+    )
     return table
 
 

@@ -8,24 +8,21 @@ fold, where there are five); the test part is looked at once. :func:`run` is the
 """
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import surprise
 
+from benchmarks._results import TINY, markdown, write_results
 from recsys_utils import Interactions, load_movielens
-from recsys_utils.evaluation import evaluate_ratings
+from recsys_utils.evaluation import evaluate_ratings, tune
 from recsys_utils.models import BiasBaseline, BiasedSVD, ExplicitALS
 from recsys_utils.split import Split, k_folds, random_holdout
 
-RESULTS = Path(__file__).parent / "results"
 UNTOLD = ("random_state", "cache_ratings")  # settings that choose nothing
 
 
@@ -36,11 +33,6 @@ class Method:
     name: str
     make: Callable
     grid: Mapping[str, list] = field(default_factory=dict)
-
-    def candidates(self) -> list[dict]:
-        """All combinations of the grid."""
-        combinations = itertools.product(*self.grid.values())
-        return [dict(zip(self.grid, values, strict=True)) for values in combinations]
 
 
 class SurpriseModel:
@@ -63,18 +55,14 @@ class SurpriseModel:
         return np.array([self.algorithm.predict(user, item).est for user, item in pairs])
 
 
-def score(model, split: Split) -> float:
-    """RMSE over all test rows."""
-    return float(evaluate_ratings(model, split).mean()["rmse"])
-
-
-def choose(method: Method, train: Interactions) -> dict:
-    """Settings with the lowest RMSE on a fifth of the training part."""
-    candidates = method.candidates()
-    if len(candidates) == 1:
-        return candidates[0]
-    split = random_holdout(train, test_size=0.2, rng=0)
-    return min(candidates, key=lambda settings: score(method.make(**settings).fit(split.train), split))
+def choose(method: Method, split: Split) -> tuple[dict, str]:
+    """Settings with the lowest RMSE on a fifth of the training part, and which of them lie at an edge."""
+    if all(len(choices) == 1 for choices in method.grid.values()):
+        return {name: choices[0] for name, choices in method.grid.items()}, ""
+    cut = random_holdout(split.train, test_size=0.2, rng=0)
+    found = tune(method.make, method.grid, split, "rmse", 2 if TINY else None, validation=cut)
+    print(method.name, found.summary(), flush=True)
+    return found.best, ", ".join(f"{name} ({side})" for name, side in found.edges.items())
 
 
 def fit_seconds(model, train: Interactions, budget: float = 5.0) -> float:
@@ -98,7 +86,7 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
     """
     rows = {}
     for method in methods:
-        settings = choose(method, splits[0].train)
+        settings, edges = choose(method, splits[0])
         errors, seconds = [], []
         for split in splits:
             model = method.make(**settings)
@@ -113,6 +101,7 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
         rows[method.name] = {
             "RMSE": np.mean(errors), "low": low, "high": high, "fit, s": min(seconds),
             "settings": ", ".join(f"{k}={v:g}" for k, v in settings.items() if k not in UNTOLD) or "defaults",
+            "at an edge": edges,
         }
         print(method.name, rows[method.name], flush=True)
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -131,12 +120,11 @@ def five_folds() -> list[Split]:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """The table of :func:`run` in Markdown."""
-    lines = ["| method | RMSE | 95 % interval | fit, s | settings |", "|---|---:|---|---:|---|"]
-    for name, row in table.iterrows():
-        interval = f"{row['low']:.4f} – {row['high']:.4f}"
-        lines.append(f"| {name} | {row['RMSE']:.4f} | {interval} | {row['fit, s']:.2f} | {row['settings']} |")
-    return "\n".join(lines)
+    """The table of :func:`run` in Markdown, the interval in one column."""
+    interval = table["low"].map("{:.4f}".format) + " – " + table["high"].map("{:.4f}".format)
+    shown = table.drop(columns=["low", "high"])
+    shown.insert(1, "95 % interval", interval)
+    return markdown(shown, {"RMSE": ".4f", "fit, s": ".2f"})
 
 
 def surprise_method(name: str, make: Callable, grid: Mapping[str, list]) -> Method:
@@ -223,19 +211,22 @@ TABLES = {
 
 def main(names=tuple(TABLES)) -> None:
     """Write ``results/rating_prediction_<name>.md`` for each table named."""
-    RESULTS.mkdir(exist_ok=True)
     for name in names:
         title, splits, methods = TABLES[name]
-        text = (
-            f"# {title}\n\n{as_markdown(run(methods, splits()))}\n\n"
-            "Settings chosen on a fifth of the (first) training part, seed 0. Intervals: bootstrap over "
-            "users for one split, 1.96 standard errors of the folds' mean for five. Times are those of the "
-            "fastest fit, without Numba's compilation.\n\n"
-            f"scikit-surprise {version('scikit-surprise')}, NumPy {version('numpy')}, "
-            f"Numba {version('numba')}.\n"
+        parts = splits()
+        if TINY:
+            few, methods = parts[0].train.select(np.arange(4000)), [methods[0], methods[-2]]
+            parts = [random_holdout(few, rng=seed) for seed in range(min(len(parts), 2))]
+        note = (
+            "Settings chosen on a fifth of the (first) training part, seed 0. Intervals: bootstrap over users for one "
+            "split, 1.96 standard errors of the folds' mean for five. Times are those of the fastest fit, without "
+            "Numba's compilation."
         )
-        (RESULTS / f"rating_prediction_{name}.md").write_text(text, encoding="utf-8")
+        write_results(
+            f"rating_prediction_{name}", title, as_markdown(run(methods, parts)), note,
+            packages=("scikit-surprise", "numpy", "numba"), module="rating_prediction",
+        )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or tuple(TABLES))
+    main([name for name in sys.argv[1:] if name in TABLES] or tuple(TABLES))
