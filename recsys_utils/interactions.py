@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.api import guess_datetime_format
 from scipy import sparse
 
 from .check import check_choice, check_finite, check_ids, check_same_length
@@ -344,7 +345,8 @@ def seconds(name: str, column) -> np.ndarray:
     name : str
         What the error message calls the column.
     column : array-like, shape (n,)
-        Text is parsed by pandas; numbers are seconds; times without a zone are taken as UTC.
+        Text is parsed by pandas, all of one format (``03/04/2024`` is the 4th of March); numbers are
+        seconds; times without a zone are taken as UTC.
 
     Raises
     ------
@@ -365,7 +367,9 @@ def seconds(name: str, column) -> np.ndarray:
     if kind in ("integer", "floating", "mixed-integer-float"):
         found = np.floor(check_finite(name, column))
     elif kind in ("string", "datetime", "datetime64", "date"):
-        for layout in ("ISO8601", None):
+        # Of no format pandas would guess one a row, days and months at will.
+        guess = guess_datetime_format(column.iloc[0]) if kind == "string" else None
+        for layout in ("ISO8601", guess or "ISO8601") if kind == "string" else (None,):
             parsed = pd.to_datetime(column, utc=True, errors="coerce", format=layout)
             if not (bad := parsed.isna().to_numpy()).any():
                 break

@@ -71,8 +71,8 @@ def test_what_the_remedies_lead_to(shop):
 
 
 def test_a_list_longer_than_the_catalogue_is_filled_with_no_item(shop):
-    ids, scores = Popularity().fit(shop).recommend("ann", n=3)
-    assert list(ids) == ["table", shop.missing_item, shop.missing_item]
+    ids, scores = Popularity().fit(shop).recommend("ann", n=10)
+    assert list(ids) == ["table"] + 9 * [shop.missing_item]
     assert np.isneginf(scores[1:]).all()
 
 
