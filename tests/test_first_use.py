@@ -70,10 +70,12 @@ def test_what_the_remedies_lead_to(shop):
     assert list(split.test.user_ids) == ["ben", "dee"] and split.unknown_items.tolist() == [False, True]
 
 
-def test_a_list_longer_than_the_catalogue_is_filled_with_no_item(shop):
-    ids, scores = Popularity().fit(shop).recommend("ann", n=10)
-    assert list(ids) == ["table"] + 9 * [shop.missing_item]
+def test_a_list_longer_than_what_is_left_is_filled_with_no_item(shop):
+    ids, scores = Popularity().fit(shop).recommend("ann", n=3)
+    assert list(ids) == ["table", shop.missing_item, shop.missing_item]
     assert np.isneginf(scores[1:]).all()
+    with pytest.raises(InvalidInput, match="n must be at most 3, as there are 3 items to list, got 10: pass n=3"):
+        Popularity().fit(shop).recommend("ann", n=10)
 
 
 def test_a_number_for_a_name_and_a_stranger(shop):
