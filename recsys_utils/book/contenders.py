@@ -56,7 +56,7 @@ _KNN = {"k": _COUNTS, "min_k": [1, 2, 3, 5, 8], "shrinkage": loguniform(3, 1000)
 _LIST_KNN = {"neighbours": [*_COUNTS, 640], "shrinkage": loguniform(0.1, 1000)}
 _PAIRS = {
     "factors": [16, 32, 64, 128], "iterations": [30, 60, 120, 240],
-    "learning_rate": loguniform(0.005, 0.5), "regularization": loguniform(5e-4, 0.2),
+    "learning_rate": loguniform(0.005, 0.3), "regularization": loguniform(5e-4, 0.2),
 }
 _IALS = {
     "factors": [16, 32, 64, 128, 256], "alpha": loguniform(0.3, 50), "regularization": loguniform(0.5, 500),

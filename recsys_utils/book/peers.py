@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import Diverged
 from ..interactions import Interactions
 from ..models.base import Recommender
 from ..models.weighting import weighted_matrix
@@ -79,6 +80,7 @@ class ImplicitLibrary(Recommender):
         from implicit.als import AlternatingLeastSquares
         from implicit.bpr import BayesianPersonalizedRanking
         from implicit.nearest_neighbours import bm25_weight
+        from implicit.recommender_base import ModelFitError
         from threadpoolctl import threadpool_limits
 
         if self.values == "bm25":
@@ -89,9 +91,12 @@ class ImplicitLibrary(Recommender):
         kind = {"als": AlternatingLeastSquares, "bpr": BayesianPersonalizedRanking}[self.algorithm]
         if self.algorithm == "als":
             matrix.data = 1 + self.alpha * matrix.data
-        with threadpool_limits(1, user_api="blas"):  # the library asks for it
-            self.library_ = kind(**{"random_state": 0} | (self.options or {}))
-            self.library_.fit(matrix.astype(np.float32), show_progress=False)
+        self.library_ = kind(**{"random_state": 0} | (self.options or {}))
+        try:
+            with threadpool_limits(1, user_api="blas"):  # the library asks for it
+                self.library_.fit(matrix.astype(np.float32), show_progress=False)
+        except ModelFitError as error:
+            raise Diverged(f"options {self.options} make the library's fit diverge: {error}") from error
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         return self.library_.user_factors, self.library_.item_factors
