@@ -20,9 +20,9 @@ import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys_utils.topn import top_n_products
 from recsys_utils.models import ImplicitALS
 from recsys_utils.models.implicit_als import _objective, _Side
+from recsys_utils.topn import top_n_products
 
 RESULTS = Path(__file__).parent / "results" / "implicit_speed.md"
 N_USERS, N_ITEMS, N_PAIRS = 30_000, 41_000, 810_000

@@ -17,7 +17,9 @@ from recsys_utils.book import contenders
 from recsys_utils.evaluation import tune
 
 RECORD = Path(contenders.__file__).with_name("tuned.json")
-COMPETITIONS = ["ml-latest-small/ratings", "ml-100k/ratings", "ml-latest-small/lists", "ml-100k/lists", "lastfm-2k/lists"]
+COMPETITIONS = [
+    "ml-latest-small/ratings", "ml-100k/ratings", "ml-latest-small/lists", "ml-100k/lists", "lastfm-2k/lists",
+]
 N_TRIALS = 3 if TINY else 20
 SECONDS = 10 if TINY else 600  # for those whose trials take minutes
 

@@ -8,7 +8,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recsys_utils.errors import Diverged, InvalidInput, NotFittedError
 from recsys_utils.interactions import Interactions
-from recsys_utils.models import BiasBaseline, BiasedSVD, ItemKNN, Popularity, PureSVD
+from recsys_utils.models import BiasBaseline, BiasedSVD, ItemKNN, Popularity, PureSVD, UserKNN
 from recsys_utils.models.pure_svd import ordered_svds
 
 
@@ -212,3 +212,19 @@ def test_a_failed_refit_leaves_no_mixture_of_two_fits():
     with pytest.raises(NotFittedError):
         model.recommend(7, n=2)
     assert not hasattr(model, "item_factors_")
+
+
+class TestUserKNN(ModelContract):
+    predicts = False
+    folds_in_exactly = False  # a user of the training data is a neighbour of that user's copy
+
+    def make(self):
+        return UserKNN(neighbours=6)
+
+    def test_scores_are_sums_over_similar_users(self, data):
+        model = UserKNN(neighbours=10**6, values="raw").fit(data)
+        similarity = cosine_similarity(data.matrix)
+        np.fill_diagonal(similarity, 0)
+        np.testing.assert_allclose(
+            model.score_rows(np.arange(data.n_users)), similarity @ data.matrix.toarray(), atol=1e-12
+        )

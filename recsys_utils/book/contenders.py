@@ -9,14 +9,13 @@ import json
 from functools import cache
 from importlib.resources import files
 
-import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, uniform
 
 from ..datasets import load_lastfm, load_movielens
 from ..errors import InvalidInput
 from ..interactions import Interactions
-from ..models import BPR, EASE, BiasBaseline, BiasedSVD, ExplicitALS, ImplicitALS, ItemKNN, Popularity, PureSVD
+from ..models import BPR, EASE, BiasBaseline, BiasedSVD, ExplicitALS, ImplicitALS, ItemKNN, Popularity, PureSVD, UserKNN
 from ..models.base import Recommender
 from ..split import Split, random_holdout, stratified_holdout
 from .peers import ImplicitLibrary, SurpriseModel
@@ -52,7 +51,7 @@ _DESCENT = {
     "factors": _RANKS, "iterations": _ROUNDS,
     "learning_rate": loguniform(0.002, 0.03), "regularization": loguniform(0.01, 0.3),
 }
-_KNN = {"k": _COUNTS, "min_k": [1, 2, 3, 5, 8], "shrinkage": loguniform(3, 1000)}
+_KNN = {"k": _COUNTS, "min_k": [1, 2, 3, 5, 8, 12, 20], "shrinkage": loguniform(3, 10_000)}
 _LIST_KNN = {"neighbours": [*_COUNTS, 640], "shrinkage": loguniform(0.1, 1000)}
 _PAIRS = {
     "factors": [16, 32, 64, 128], "iterations": [30, 60, 120, 240],
@@ -72,7 +71,8 @@ CONTENDERS = {
         "item-kNN, Surprise": (_surprise_knn, {"user_based": [False]} | _KNN),
         "BiasedSVD": (BiasedSVD, _DESCENT),
         "SVD, Surprise": (_surprise_svd, {
-            "n_factors": _RANKS, "n_epochs": _ROUNDS, "lr_all": loguniform(0.002, 0.03), "reg_all": loguniform(0.01, 0.3),
+            "n_factors": _RANKS, "n_epochs": _ROUNDS, "lr_all": loguniform(0.002, 0.03),
+            "reg_all": loguniform(0.01, 0.3),
         }),
         "SVD++, Surprise": (_surprise_svdpp, {
             "n_factors": [5, 10, 20], "n_epochs": [10, 20, 40], "lr_all": loguniform(0.002, 0.03),
@@ -89,6 +89,7 @@ CONTENDERS = {
     },
     "lists": {
         "popularity": (Popularity, {}),
+        "user-kNN": (UserKNN, _LIST_KNN),
         "item-kNN": (ItemKNN, _LIST_KNN),
         "PureSVD": (PureSVD, {"factors": [5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240], "values": ["raw", "binary"]}),
         "EASE": (EASE, {
@@ -103,7 +104,7 @@ CONTENDERS = {
         }),
         "ALS, implicit": (_library_als, _IALS | {"values": ["raw", "binary", "log", "bm25"]}),
         "biases": (BiasBaseline, {
-            "user_regularization": [10.0], "item_regularization": loguniform(0.5, 5000),
+            "user_regularization": [10.0], "item_regularization": loguniform(0.5, 1e6),
         }),
         "BiasedSVD": (BiasedSVD, _DESCENT),
         "ALS with covariances": (ExplicitALS, {
@@ -148,7 +149,8 @@ def tuned(data_set: str, task: str, model: str) -> dict:
         return dict(_record()[data_set][task][model]["settings"])
     except KeyError:
         known = {name: {task: sorted(found) for task, found in tasks.items()} for name, tasks in _record().items()}
-        raise InvalidInput(f"no settings are recorded for {data_set!r}, {task!r}, {model!r}: pass one of {known}") from None
+        message = f"no settings are recorded for {data_set!r}, {task!r}, {model!r}: pass one of {known}"
+        raise InvalidInput(message) from None
 
 
 def contender(data_set: str, task: str, model: str, **changes) -> Recommender:
@@ -161,8 +163,11 @@ def tuning_table(data_set: str, task: str) -> pd.DataFrame:
     """One row a contender: trials, validation score, settings found, and those that lie at an edge of their range."""
     rows = {
         model: {
-            "trials": found["trials"], "validation": found["score"] if found["score"] is not None else np.nan,
-            "settings": ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in found["settings"].items()),
+            "trials": found["trials"], "validation": found["score"],
+            "settings": ", ".join(
+                f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in found["settings"].items()
+            ),
             "at an edge": ", ".join(found["edges"]),
         }
         for model, found in _record()[data_set][task].items()

@@ -70,7 +70,9 @@ class ImplicitLibrary(Recommender):
     https://benfred.github.io/implicit/
     """
 
-    def __init__(self, *, algorithm: str = "als", values: str = "binary", alpha: float = 1.0, options: dict | None = None):
+    def __init__(
+        self, *, algorithm: str = "als", values: str = "binary", alpha: float = 1.0, options: dict | None = None
+    ):
         self.algorithm = algorithm
         self.values = values
         self.alpha = alpha

@@ -14,9 +14,10 @@ from .item_knn import ItemKNN
 from .popularity import Popularity
 from .pure_svd import PureSVD
 from .rating import RatingModel
+from .user_knn import UserKNN
 
 __all__ = [
     "BPR", "BiasBaseline", "BiasedSVD", "Blend", "EASE", "ExplicitALS", "FMRecommender", "FactorizationMachine",
-    "ImplicitALS", "ItemKNN", "Popularity", "PureSVD", "RatingModel", "Recommender", "fm_gradient", "fm_objective",
-    "fm_predict",
+    "ImplicitALS", "ItemKNN", "Popularity", "PureSVD", "RatingModel", "Recommender", "UserKNN", "fm_gradient",
+    "fm_objective", "fm_predict",
 ]

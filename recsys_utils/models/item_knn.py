@@ -10,7 +10,7 @@ from ..topn import top_n
 from .base import Recommender, not_negative
 from .weighting import check_values, weighted_matrix, weighted_rows, weighted_vector
 
-_BLOCK = 1024  # items whose similarities are dense at once
+_BLOCK = 1024  # rows whose similarities are dense at once
 
 
 class ItemKNN(Recommender):
@@ -49,23 +49,9 @@ class ItemKNN(Recommender):
         self.neighbours, self.shrinkage, self.values = neighbours, shrinkage, values
 
     def learn(self, interactions: Interactions) -> None:
-        user_items = weighted_matrix(interactions, self.values)
-        item_users = user_items.T.tocsr()
-        length = np.sqrt(np.asarray(item_users.multiply(item_users).sum(axis=1)).ravel())
-        n_kept = min(self.neighbours, max(interactions.n_items - 1, 1))
-        blocks = []
-        for start in range(0, interactions.n_items, _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, interactions.n_items))
-            product = (item_users[rows] @ user_items).toarray()
-            scale = length[rows, None] * length[None, :] + self.shrinkage
-            similarity = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
-            similarity[np.arange(len(rows)), rows] = 0.0  # an item does not vote for itself
-            found, kept = top_n(similarity, n_kept)
-            pointers = np.arange(0, found.size + 1, n_kept)
-            shape = (len(rows), interactions.n_items)
-            blocks.append(sparse.csr_matrix((kept.ravel(), found.ravel(), pointers), shape=shape))
-        self.similarity_ = sparse.vstack(blocks, format="csr")
-        self.similarity_.eliminate_zeros()
+        self.similarity_ = nearest_rows(
+            weighted_matrix(interactions, self.values).T.tocsr(), self.neighbours, self.shrinkage
+        )
 
     def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         histories = weighted_rows(self.training_data().matrix[user_rows], self.values)
@@ -80,3 +66,23 @@ class ItemKNN(Recommender):
 
     def score_vector(self, vector: np.ndarray) -> np.ndarray:
         return self.similarity_ @ vector
+
+
+def nearest_rows(matrix: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:
+    """Shrunk cosines of each row of a matrix with the `neighbours` most similar other rows, shape (n_rows, n_rows)."""
+    columns, n_rows = matrix.T.tocsr(), matrix.shape[0]
+    length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    n_kept = min(neighbours, max(n_rows - 1, 1))
+    blocks = []
+    for start in range(0, n_rows, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n_rows))
+        product = (matrix[rows] @ columns).toarray()
+        scale = length[rows, None] * length[None, :] + shrinkage
+        similarity = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
+        similarity[np.arange(len(rows)), rows] = 0.0  # a row does not vote for itself
+        found, kept = top_n(similarity, n_kept)
+        pointers = np.arange(0, found.size + 1, n_kept)
+        blocks.append(sparse.csr_matrix((kept.ravel(), found.ravel(), pointers), shape=(len(rows), n_rows)))
+    similarity = sparse.vstack(blocks, format="csr")
+    similarity.eliminate_zeros()
+    return similarity
