@@ -1,11 +1,14 @@
-"""What the pages share: sentences and tables that cells print, the look of the figures, and our reader.
+"""What the pages share: sentences and tables that cells print, the look of the figures, our reader, and who competes.
 
 Nothing else in the package imports it.
 """
+from .contenders import competition, contender, tuned, tuning_table
 from .narrate import READER, duration, film_names, films, reader_id, say, speed_ratio, table
+from .peers import ImplicitLibrary, SurpriseModel
 from .plotting import ACCENT, CMAP, INK, MUTED, PALETTE, interval_plot, use_book_style
 
 __all__ = [
-    "ACCENT", "CMAP", "INK", "MUTED", "PALETTE", "READER", "duration", "film_names", "films", "interval_plot",
-    "reader_id", "say", "speed_ratio", "table", "use_book_style",
+    "ACCENT", "CMAP", "INK", "MUTED", "PALETTE", "READER", "ImplicitLibrary", "SurpriseModel", "competition", "contender",
+    "duration", "film_names", "films", "interval_plot", "reader_id", "say", "speed_ratio", "table", "tuned",
+    "tuning_table", "use_book_style",
 ]
