@@ -123,8 +123,10 @@ class Recommender(BaseEstimator, ABC):
         """
         (rows,) = _one_dimensional(user_ids=self.rows_of_users(user_ids, strict=True))
         self._check_list(n, exclude_seen)
+        if not len(rows):
+            return np.empty((0, n), dtype=self.item_ids_.dtype), np.empty((0, n))
         step = max(1, len(rows) if self._sorted_vectors() else _BLOCK_BYTES // (8 * len(self.item_ids_)))
-        starts = range(0, max(len(rows), 1), step)
+        starts = range(0, len(rows), step)
         blocks = [self._top_rows(rows[start : start + step], n, exclude_seen) for start in starts]
         ids, scores = self._named(*map(np.concatenate, zip(*blocks, strict=True)))
         return (ids[0], scores[0]) if np.ndim(user_ids) == 0 else (ids, scores)

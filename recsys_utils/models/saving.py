@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
 
 from ..errors import CorruptArchive, InvalidInput
 from ..interactions import Interactions
@@ -40,7 +39,7 @@ def write_model(path, model) -> None:
             return {type(value).__name__: [encode(f"{name}.{i}", part) for i, part in enumerate(value)]}
         if isinstance(value, np.random.Generator):
             return {"generator": value.bit_generator.state}
-        if isinstance(value, BaseEstimator):
+        if hasattr(value, "fitted_state"):
             state = value.fitted_state() if hasattr(value, "user_ids_") else {}
             prefix = f"{name}." if name else ""
             return {
