@@ -31,6 +31,10 @@ class NotFittedError(RecsysError, RuntimeError):
 class DataUnavailable(RecsysError, RuntimeError):
     """A data set that none of the sources could give."""
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook the message alone, which tells what to do, instead of a page of calls above it."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class CorruptArchive(DataUnavailable):
     """An archive or a file whose content is not the published one."""

@@ -2,14 +2,16 @@
 
 import functools
 import http.server
+import os
+import shutil
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from html.parser import HTMLParser
 from pathlib import Path
 
 import yaml
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,38 +50,28 @@ def serve(site: Path):
         server.shutdown()
 
 
-class Page(HTMLParser):
-    """What a page declares: ids, references to other files, elements in order."""
+class Page:
+    """What a page declares: ids, references to other files, elements in order as (tag, attributes)."""
 
     def __init__(self, path: Path):
-        super().__init__()
-        self.path, self.ids, self.references, self.elements = path, [], [], []
-        self.title, self._in_title = "", False
-        self.feed(path.read_text("utf8"))
-
-    def handle_starttag(self, tag, attrs):
-        """Collect one element."""
-        attrs = dict(attrs)
-        self.elements.append((tag, attrs))
-        if "id" in attrs:
-            self.ids.append(attrs["id"])
-        for name in ("href", "src"):
-            if attrs.get(name):
-                self.references.append((tag, attrs[name]))
-        self._in_title = tag == "title" and not self.title
-
-    def handle_endtag(self, tag):
-        """Leave the title."""
-        self._in_title = False
-
-    def handle_data(self, data):
-        """Collect the title's text."""
-        if self._in_title:
-            self.title += data
+        tree = BeautifulSoup(path.read_text("utf8"), "html.parser", multi_valued_attributes=None)
+        self.elements = [(element.name, element.attrs) for element in tree.find_all(True)]
+        self.title = tree.title.get_text() if tree.title else ""
+        self.ids = [attrs["id"] for _, attrs in self.elements if "id" in attrs]
+        self.references = [(tag, attrs[n]) for tag, attrs in self.elements for n in ("href", "src") if attrs.get(n)]
 
     def meta(self, key: str) -> str | None:
         """Content of the meta element with this name or property."""
-        for tag, attrs in self.elements:
-            if tag == "meta" and key in (attrs.get("name"), attrs.get("property")):
-                return attrs.get("content")
-        return None
+        found = (a for tag, a in self.elements if tag == "meta" and key in (a.get("name"), a.get("property")))
+        return next(found, {}).get("content")
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+
+
+def find_browser(own: str) -> str | None:
+    """Path of a browser of Chromium's family: what $CHROMIUM names, one on the path, or Playwright's at `own`."""
+    named = os.environ.get("CHROMIUM")
+    if named and not shutil.which(named):
+        raise FileNotFoundError(f"CHROMIUM={named} is no program; name a browser or unset it")
+    return next(filter(None, map(shutil.which, filter(None, (named, *BROWSERS, own)))), None)

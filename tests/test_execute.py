@@ -63,3 +63,12 @@ def test_a_chapter_that_fails_leaves_its_notebook_as_it_was(folders):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         execute.execute("small")
     assert [path.read_text() for path in (folders / "notebooks").iterdir()] == ["as it was"]
+
+
+def test_missing_data_show_their_remedy_alone_in_a_notebook(capsys):
+    """The message names the sources and what to do; fifty lines of calls would stand above it."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    shell.run_cell("from recsys_utils.errors import DataUnavailable as Error\nraise Error('no source.\\nSet a folder')")
+    assert capsys.readouterr().out.strip().splitlines() == ["DataUnavailable: no source.", "Set a folder"]

@@ -1,7 +1,9 @@
-"""Let the docstrings of one page number their references from 1 each, as numpydoc does.
+"""Docstrings of the API pages.
 
-reStructuredText has one numbering for a whole page, so that a second ``.. [1]`` is an error. Here the entries
-become a plain list and a citation in the text a plain number in brackets.
+* Those of one page number their references from 1 each, as numpydoc does. reStructuredText has one numbering for a
+  whole page, so that a second ``.. [1]`` is an error. Here the entries become a plain list and a citation in the text a
+  plain number in brackets.
+* What a class inherits from scikit-learn is described there; its docstrings link to pages that this book has not.
 """
 
 from __future__ import annotations
@@ -16,6 +18,11 @@ def _plain_references(app, what, name, obj, options, lines):
     lines[:] = [CITATION.sub(r"[\1]", ENTRY.sub(r"\1\2. ", line)) for line in lines]
 
 
+def _skip_foreign(app, what, name, obj, skip, options):
+    return True if (getattr(obj, "__module__", None) or "").startswith("sklearn.") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", _skip_foreign)
     app.connect("autodoc-process-docstring", _plain_references, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}

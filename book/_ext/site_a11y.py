@@ -1,4 +1,4 @@
-"""Accessibility repairs of the theme's and of notebooks' HTML, made after the build.
+"""Repairs of the theme's and of notebooks' HTML that no setting and no template makes, done after the build.
 
 A repair of the theme must find its place: a theme that changes its HTML makes the build fail here instead of
 silently losing the repair.
@@ -6,6 +6,7 @@ silently losing the repair.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sphinx.errors import ExtensionError
@@ -19,14 +20,14 @@ THEME = (
         'id="pst-primary-sidebar" class="',
         'id="pst-primary-sidebar" role="complementary" aria-label="Book" class="',
     ),
+    # The icons come from a web font; this script (1.5 MB) draws the same ones again.
+    (r'\s*<script defer src="[^"]*scripts/fontawesome\.js[^"]*"></script>', ""),
 )
 CONTENT = (
     # As above, on hidden cells.
     ('<summary aria-label="Toggle hidden content">', "<summary>"),
-    # The corner cell of a table is no header, and the style element has no such attribute.
-    ("<th></th>", "<td></td>"),
+    # The corner cell of a table is no header.
     ('<th class="head"><p></p></th>', '<td class="head"></td>'),
-    ("<style scoped>", "<style>"),
     # ARIA allows this role on elements of list items only, and wants items in a list.
     (' role="doc-biblioentry"', ' role="listitem"'),
     # A control needs a name.
@@ -46,8 +47,9 @@ def _repair(app, exc):
             continue
         text = old = page.read_text("utf8")
         for pair in THEME:
-            hits[pair] += text.count(pair[0])
-        for pair in THEME + CONTENT:
+            text, count = re.subn(*pair, text)
+            hits[pair] += count
+        for pair in CONTENT:
             text = text.replace(*pair)
         if text != old:
             page.write_text(text, "utf8")

@@ -1,15 +1,19 @@
 """What stands in the head of every page (description, social card, canonical address), and what must not.
 
-* A page's description is its first plain paragraph. Addresses are relative, so that the site may be published
-  anywhere.
+* A page's description is the beginning of its first plain paragraph, in whole sentences.
+* Social cards and canonical links want absolute addresses. The environment variable ``BOOK_URL`` says where the site
+  will stand; without it addresses are relative, and the site may be published anywhere.
+* MathJax is loaded where there is a formula.
 * ``app.add_js_file(None, body=...)`` is written twice by Sphinx 7.4; for Thebe's ``const`` that is an error.
 * Thebe (live code through Binder) is not used: its script names a CDN.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from html import escape
+from itertools import accumulate
 
 from docutils import nodes
 
@@ -25,18 +29,28 @@ def _description(doctree, fallback: str) -> str:
         text = " ".join(paragraph.astext().split())
         marked = any(paragraph.findall(nodes.math)) or "[" in text
         if isinstance(paragraph.parent, nodes.section) and len(text) > 60 and not marked:
-            return text if len(text) <= LONGEST else text[: text.rfind(" ", 0, LONGEST)].rstrip(",;:") + " …"
+            if len(text) <= LONGEST:
+                return text
+            starts = accumulate(re.split(r"(?<=[.!?]) ", text), "{} {}".format)  # one sentence, two, three …
+            if whole := [start for start in starts if 50 <= len(start) <= LONGEST]:
+                return whole[-1]
+            return text[: text.rfind(" ", 0, LONGEST)].rstrip(",;:") + " …"
     return fallback
 
 
 def _describe(app, pagename, templatename, context, doctree):
     title = app.config.html_title
     page_title = context.get("title") or title
+    if page_title == title:
+        context["docstitle"] = ""  # else the landing page is called by its name twice
     description = _description(doctree, app.config.site_description)
-    card = context["pathto"](CARD, resource=True)
-    address = pagename.rpartition("/")[2] + ".html"
-    tags = [
-        f'<link rel="canonical" href="{escape(address)}">',
+    if base := app.config.html_baseurl:  # Sphinx writes the canonical address itself then
+        card = base + CARD
+        tags = [f'<meta property="og:url" content="{escape(base + app.builder.get_target_uri(pagename))}">']
+    else:
+        card = context["pathto"](CARD, resource=True)
+        tags = [f'<link rel="canonical" href="{escape(pagename.rpartition("/")[2])}.html">']
+    tags += [
         f'<meta name="description" content="{escape(description)}">',
         '<meta property="og:type" content="article">',
         f'<meta property="og:site_name" content="{escape(title)}">',
@@ -53,11 +67,16 @@ def _is_thebe(script) -> bool:
     return "thebe" in str(script.filename or "") or "THEBE_JS_URL" in script.attributes.get("body", "")
 
 
+def _is_mathjax(script) -> bool:
+    return "mathjax" in str(script.filename or "") or "MathJax" in script.attributes.get("body", "")
+
+
 def _tidy(app, pagename, templatename, context, doctree):
     seen, kept = set(), []
+    formulas = 'class="math' in context.get("body", "")
     for script in context["script_files"]:
         key = (script.filename or "", *sorted(script.attributes.items()))
-        if key not in seen and not _is_thebe(script):
+        if key not in seen and not _is_thebe(script) and (formulas or not _is_mathjax(script)):
             seen.add(key)
             kept.append(script)
     context["script_files"][:] = kept
@@ -65,7 +84,13 @@ def _tidy(app, pagename, templatename, context, doctree):
     context["css_files"][:] = [sheet for sheet in context["css_files"] if "thebe" not in str(sheet.filename)]
 
 
+def _set_address(app, config):
+    if address := os.environ.get("BOOK_URL"):
+        config.html_baseurl = address.rstrip("/") + "/"
+
+
 def setup(app):
+    app.connect("config-inited", _set_address)
     app.add_config_value("site_description", "", "html")
     app.connect("html-page-context", _describe)
     app.connect("html-page-context", _tidy, priority=999)
