@@ -5,12 +5,15 @@ thread pools are not used: they abort when two Python threads meet in them, and 
 """
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
 import numba
+import numba.core.event
 import scipy.linalg  # noqa: F401  its BLAS is one of those to limit, and is not loaded otherwise
 from threadpoolctl import ThreadpoolController
 
@@ -20,6 +23,24 @@ from .check import check_int
 _HANDS_PER_THREAD = 8
 _lock = threading.Lock()
 _holders, _limiter = 0, None
+
+
+class _Notice(numba.core.event.Listener):
+    """Say once a process that this package compiles: a first call would stand still for seconds without a word."""
+
+    said = False
+
+    def on_start(self, event):
+        ours = event.data["dispatcher"].py_func.__module__.startswith("recsys_utils")
+        if ours and not self.said and os.environ.get("RECSYS_QUIET") != "1":
+            self.said = True
+            print("recsys_utils: compiling for this machine, some seconds; later calls reuse it", file=sys.stderr)
+
+    def on_end(self, event):
+        """Nothing is left to say."""
+
+
+numba.core.event.register("numba:compile", _Notice())
 
 
 def compiled(function=None, **options):

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     notebooks = [path for path in notebooks if path not in lacking]
     synthetic = os.environ.get("RECSYS_DATASET") == "synthetic"
     why = "RECSYS_DATASET=synthetic is set" if synthetic else missing(data_sets(notebooks))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "RECSYS_QUIET": "1"}
     if why is None:
         mode = ["--nbval", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval.cfg"), "-p", "nbval_tolerance"]
     else:
