@@ -44,7 +44,8 @@ bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/result
 servers: $(VENV)/.servers  ## install dynalite, which stands in for DynamoDB in tests and on pages (needs npm)
 
 lock:  ## renew the locks under requirements/ (needs uv)
-	$(COMPILE) --upgrade --extra book --extra notebooks --extra serving --extra test pyproject.toml -o requirements/test.txt
+	$(COMPILE) --upgrade --extra book --extra notebooks --extra serving --extra retrieval --extra test \
+		--no-emit-package annoy pyproject.toml -o requirements/test.txt
 	$(COMPILE) --extra book -c requirements/test.txt pyproject.toml -o requirements/book.txt
 	$(COMPILE) --no-deps requirements/xlearn.in -o requirements/xlearn.txt
 	$(COMPILE) --no-deps requirements/nodeps.in -o requirements/nodeps.txt
@@ -80,11 +81,11 @@ $(VENV)/.run: requirements/test.txt requirements/nodeps.txt requirements/xlearn.
 	$(INSTALL) --require-hashes -r requirements/test.txt
 	$(INSTALL) --require-hashes --no-deps -r requirements/nodeps.txt
 	@if command -v make >/dev/null && command -v c++ >/dev/null; then \
-		echo "building xLearn from source (one to three minutes)"; \
+		echo "building xLearn and Annoy from source (one to three minutes)"; \
 		PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --require-hashes --no-deps --no-build-isolation -r requirements/xlearn.txt; \
 	else \
-		echo; echo "NOTE: xLearn needs a C++ compiler and make, and none was found. Everything else works; the xLearn cells of"; \
-		echo "the chapter on factorization machines do not. Install them (Debian: apt-get install g++ make) and run this again."; \
+		echo; echo "NOTE: xLearn and Annoy need a C++ compiler and make, and none was found. Everything else works; their cells"; \
+		echo "in the chapters do not. Install them (Debian: apt-get install g++ make) and run this again."; \
 		echo; \
 	fi
 	@touch $@
