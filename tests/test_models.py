@@ -1,4 +1,8 @@
 """Popularity, biases, item neighbours and the two SVDs: the contract, and an oracle each."""
+import re
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,3 +232,42 @@ class TestUserKNN(ModelContract):
         np.testing.assert_allclose(
             model.score_rows(np.arange(data.n_users)), similarity @ data.matrix.toarray(), atol=1e-12
         )
+
+
+REFERENCE = (Path(__file__).parents[1] / "book/api/models.md").read_text("utf8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", REFERENCE, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def example():
+    names = {"__name__": "example"}
+    exec(EXAMPLES[0], names)
+    return names
+
+
+class TestTheExampleOfTheReference(ModelContract):
+    predicts = False
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _defined(cls, example):
+        cls.RandomWalk = example["RandomWalk"]
+
+    def make(self):
+        return self.RandomWalk(power=1.5)
+
+    def test_chances_add_up_to_one(self, data):
+        scores = self.RandomWalk().fit(data).score_rows(np.arange(len(USERS) - 1))
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+    def test_a_bad_parameter_is_named(self, data):
+        with pytest.raises(InvalidInput, match="power must lie strictly between 0"):
+            self.RandomWalk(power=0).fit(data)
+
+
+def test_the_reference_uses_its_example(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without the data the loader says that it is synthetic
+        exec(EXAMPLES[1], example)
+    assert example["ids"].shape == (5,) and (np.diff(example["scores"]) <= 0).all()
