@@ -8,7 +8,7 @@ from .peers import ImplicitLibrary, SurpriseModel
 from .plotting import ACCENT, CMAP, INK, MUTED, PALETTE, interval_plot, use_book_style
 
 __all__ = [
-    "ACCENT", "CMAP", "INK", "MUTED", "PALETTE", "READER", "ImplicitLibrary", "SurpriseModel", "competition", "contender",
-    "duration", "film_names", "films", "interval_plot", "reader_id", "say", "speed_ratio", "table", "tuned",
-    "tuning_table", "use_book_style",
+    "ACCENT", "CMAP", "INK", "MUTED", "PALETTE", "READER", "ImplicitLibrary", "SurpriseModel", "competition",
+    "contender", "duration", "film_names", "films", "interval_plot", "reader_id", "say", "speed_ratio", "table",
+    "tuned", "tuning_table", "use_book_style",
 ]
