@@ -148,7 +148,7 @@ def test_string_ids(train, movies):
     names = train.assign(userId=["bo", "al", "al", "bo"])
     design = RatingFeatures(("user", "history")).fit_transform(names)
     assert design.row(1)["user=al"] == 1.0 and design.row(1)["rated=30"] == pytest.approx(np.sqrt(0.5))
-    with pytest.raises(InvalidInput, match="userId is int64 in the ratings"):
+    with pytest.raises(InvalidInput, match="userId holds integers in the ratings"):
         RatingFeatures("user").fit(names).transform(train)
 
 
@@ -248,10 +248,10 @@ def test_bad_rows(train):
 
 def test_ids_of_another_type_are_an_error_not_unknown(train, movies):
     text = movies.assign(movieId=movies.movieId.astype(str))
-    with pytest.raises(InvalidInput, match="movieId is .*str.* in the table|movieId is object in the table"):
+    with pytest.raises(InvalidInput, match="movieId holds strings in the table"):
         RatingFeatures("genres").fit(train, text)
     features = RatingFeatures(("item", "genres")).fit(train, movies)
-    with pytest.raises(InvalidInput, match="movieId is .* in the ratings"):
+    with pytest.raises(InvalidInput, match="movieId holds strings in the ratings"):
         features.transform(train.assign(movieId=train.movieId.astype(str)))
     with pytest.raises(InvalidInput, match="float64"):
         features.transform(train.assign(movieId=train.movieId + 0.5))

@@ -104,7 +104,7 @@ class DesignMatrix:
         return f"DesignMatrix({rows:,} rows × {columns:,} columns; fields: {', '.join(self.field_names)})"
 
     def __len__(self) -> int:
-        return self.n_rows
+        return len(self.relations[0].rows)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -127,11 +127,6 @@ class DesignMatrix:
         return sparse.hstack([relation.table[relation.rows] for relation in self.relations], format="csr")
 
     @property
-    def n_rows(self) -> int:
-        """Number of rows, one a rating."""
-        return len(self.relations[0].rows)
-
-    @property
     def n_columns(self) -> int:
         """Number of columns, one a feature."""
         return sum(len(relation.columns) for relation in self.relations)
@@ -139,7 +134,7 @@ class DesignMatrix:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.n_rows, self.n_columns
+        return len(self), self.n_columns
 
     def row(self, index: int) -> dict[str, float]:
         """The entries of one row by column name, in column order; −1 is the last row."""

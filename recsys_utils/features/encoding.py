@@ -12,11 +12,12 @@ import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from ..check import check_choice
+from ..check import check_choice, check_ids
 from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions, seconds
 from .design import DesignMatrix, Relation
 
+_UNKNOWN = np.iinfo(np.int64).min  # the date of no rating
 _YEARS = 5  # years of release in one bin
 _PERIODS = {"day": "D", "month": "M", "year": "Y"}
 # Each block's key (what its columns are a function of), its column in the table of users or films, and the
@@ -120,19 +121,17 @@ class RatingFeatures(BaseEstimator):
         """
         blocks = self._checked_blocks()
         frame = self._frame(ratings, blocks)
-        if any(_BLOCKS[block][0] == "date" for block in blocks):
+        if "rating_date" in blocks:
             seconds(self.time, frame[self.time])  # every training rating needs its time
-        tables = {
-            "user": self._table("users", users, self.user, blocks),
-            "item": self._table("movies", movies, self.item, blocks),
-        }
-        keys, trained = {}, {}
+        given = {"user": ("users", users, self.user), "item": ("movies", movies, self.item), "date": None}
+        tables, keys, trained = {}, {}, {}
         for key in dict.fromkeys(_BLOCKS[block][0] for block in blocks):
-            values = self._keys_of_rows(key, frame)
-            trained[key] = keys[key] = pd.Index(pd.unique(values[values.notna()])).sort_values()
-            if tables.get(key) is not None:
+            trained[key] = keys[key] = pd.Index(pd.unique(self._keys_of_rows(key, frame))).sort_values()
+            needed = [_BLOCKS[block][1] for block in blocks if _BLOCKS[block][0] == key and _BLOCKS[block][1]]
+            if needed:
+                tables[key] = _by_id(*given[key], needed)
                 known = tables[key].index
-                _check_same_kind(known.name, "the table", known, "the training ratings", trained[key])
+                _check_same_kind(given[key][2], "the table", known, "the training ratings", trained[key])
                 keys[key] = trained[key].append(known[~known.isin(trained[key])])
         fitted = {}
         for block in blocks:
@@ -179,7 +178,7 @@ class RatingFeatures(BaseEstimator):
         rows = {}
         for key, known in self._keys.items():
             values = self._keys_of_rows(key, frame)
-            _check_same_kind(values.name, "the ratings", values, "the training ratings", known)
+            _check_same_kind(getattr(self, key, key), "the ratings", values, "the training ratings", known)
             found = known.get_indexer(values)
             rows[key] = np.where(found < 0, len(known), found)
         return DesignMatrix(tuple(
@@ -202,55 +201,18 @@ class RatingFeatures(BaseEstimator):
 
     def _frame(self, ratings, blocks) -> pd.DataFrame:
         frame = ratings.to_frame(self.user, self.item) if isinstance(ratings, Interactions) else ratings
-        if not isinstance(frame, pd.DataFrame):
-            raise InvalidInput(f"ratings must be a DataFrame or Interactions, got {type(ratings).__name__}")
-        timed = any(_BLOCKS[block][0] == "date" for block in blocks)
-        for column in (self.user, self.item, *([self.time] if timed else [])):
-            if column not in frame.columns:
-                raise InvalidInput(
-                    f"ratings has no column {column!r}, which the blocks need: it has {list(frame.columns)}"
-                )
-            if column != self.time and frame[column].isna().any():
-                n = int(frame[column].isna().sum())
-                raise InvalidInput(f"ratings column {column!r} has {n} missing ids: drop those rows first")
-        if frame.empty:
-            raise InvalidInput("ratings has no rows, nothing to encode: check the filter that made it")
-        return frame
+        return check_table("ratings", frame, [self.user, self.item] + [self.time] * ("rating_date" in blocks))
 
-    def _table(self, name: str, table, id_column: str, blocks) -> pd.DataFrame | None:
-        """The table of users or films, indexed by id, with the columns that the blocks need; None for no need."""
-        key = "user" if name == "users" else "item"
-        needed = {column: block for block in blocks for k, column, _ in [_BLOCKS[block]] if k == key and column}
-        if not needed:
-            return None
-        if not isinstance(table, pd.DataFrame):
-            raise InvalidInput(
-                f"block {next(iter(needed.values()))!r} needs the table of {name}, got {type(table).__name__}: "
-                f"pass {name}= to fit"
-            )
-        for column in (id_column, *needed):
-            if column not in table.columns:
-                raise InvalidInput(
-                    f"{name} has no column {column!r}, which the blocks need: it has {list(table.columns)}"
-                )
-        ids = table[id_column]
-        if ids.isna().any() or ids.duplicated().any():
-            raise InvalidInput(
-                f"{name} column {id_column!r} has {int(ids.isna().sum())} missing and "
-                f"{int(ids.duplicated().sum())} repeated ids: keep one row an id"
-            )
-        return table.set_index(id_column)[list(needed)]
-
-    def _keys_of_rows(self, key: str, frame: pd.DataFrame) -> pd.Series:
-        """The raw key of each rating; for the date the number of its day, month or year, missing where unknown."""
+    def _keys_of_rows(self, key: str, frame: pd.DataFrame) -> np.ndarray:
+        """The raw key of each rating; for the date the number of its day, month or year."""
         if key != "date":
-            return frame[self.user if key == "user" else self.item]
+            return ids_of("ratings", frame, getattr(self, key))
         known = frame[self.time].notna().to_numpy()
-        numbers = np.full(len(frame), np.nan)
+        numbers = np.full(len(frame), _UNKNOWN)
         if known.any():
             times = seconds(self.time, frame[self.time][known]).astype("datetime64[s]")
             numbers[known] = times.astype(f"datetime64[{_PERIODS[self.date_period]}]").astype(np.int64)
-        return pd.Series(numbers, name=self.time)
+        return numbers
 
     def _labels(self, block: str, trained: pd.Index, attribute, frame: pd.DataFrame) -> pd.Series:
         """What the block says of its keys: one label an entry, the key in the index."""
@@ -258,7 +220,7 @@ class RatingFeatures(BaseEstimator):
             pairs = frame[[self.user, self.item]].drop_duplicates()
             return pairs.set_index(self.user)[self.item]
         if block == "rating_date":
-            periods = trained.to_numpy().astype(np.int64).astype(f"datetime64[{_PERIODS[self.date_period]}]")
+            periods = trained.to_numpy().astype(f"datetime64[{_PERIODS[self.date_period]}]")
             return pd.Series(periods.astype(str), index=trained)
         if attribute is None:
             return trained.to_series()
@@ -277,9 +239,39 @@ class RatingFeatures(BaseEstimator):
         return attribute
 
 
+def check_table(name: str, table, columns) -> pd.DataFrame:
+    """Return a table with rows and these columns, or raise InvalidInput."""
+    if not isinstance(table, pd.DataFrame):
+        raise InvalidInput(f"{name} must be a DataFrame, got {type(table).__name__}: pass {name}=")
+    for column in columns:
+        if column not in table.columns:
+            raise InvalidInput(f"{name} has no column {column!r}, which is needed: it has {list(table.columns)}")
+    if table.empty:
+        raise InvalidInput(f"{name} has no rows, nothing to encode: check the filter that made it")
+    return table
+
+
+def ids_of(name: str, table: pd.DataFrame, column: str) -> np.ndarray:
+    """The ids of a column, all there and all integers or all strings, or raise InvalidInput."""
+    missing = int(table[column].isna().sum())
+    if missing:
+        raise InvalidInput(f"{name} column {column!r} has {missing} missing ids: drop those rows first")
+    return check_ids(f"{name} column {column!r}", table[column])
+
+
+def _by_id(name: str, table, id_column: str, columns) -> pd.DataFrame:
+    """The columns that the blocks need, indexed by id."""
+    table = check_table(name, table, (id_column, *columns))
+    ids = pd.Index(ids_of(name, table, id_column))
+    if ids.has_duplicates:
+        raise InvalidInput(
+            f"{name} column {id_column!r} has {int(ids.duplicated().sum())} repeated ids: keep one row an id"
+        )
+    return table[list(columns)].set_axis(ids)
+
+
 def _check_same_kind(column: str, where: str, ids, other: str, other_ids) -> None:
     """Refuse 1 against "1", which would match nothing without a word."""
-    if pd.api.types.is_integer_dtype(ids.dtype) != pd.api.types.is_integer_dtype(other_ids.dtype):
-        raise InvalidInput(
-            f"{column} is {ids.dtype} in {where} and {other_ids.dtype} in {other}: convert one with astype"
-        )
+    kinds = ["integers" if pd.api.types.is_integer_dtype(each.dtype) else "strings" for each in (ids, other_ids)]
+    if kinds[0] != kinds[1]:
+        raise InvalidInput(f"{column} holds {kinds[0]} in {where} and {kinds[1]} in {other}: convert one with astype")

@@ -16,6 +16,7 @@ from ..check import check_choice, check_int
 from ..errors import InvalidInput, NotFittedError
 from ..interactions import Interactions, seconds
 from .design import DesignMatrix, Relation
+from .encoding import check_table, ids_of
 
 _SPAN = 2**31  # more windows than a user can have in a century of seconds
 
@@ -100,14 +101,9 @@ class RatingWindows(BaseEstimator):
         return DesignMatrix(tuple(relations))
 
     def _read(self, ratings):
-        if isinstance(ratings, Interactions):
-            ratings = ratings.to_frame(user=self.user)
-        for column in (self.user, self.time):
-            if column not in ratings.columns:
-                raise InvalidInput(f"ratings has no column {column!r}: it has {list(ratings.columns)}")
-        if ratings.empty:
-            raise InvalidInput("ratings has no rows, nothing to encode: check the filter that made it")
-        return ratings[self.user].to_numpy(), seconds(self.time, ratings[self.time])
+        frame = ratings.to_frame(user=self.user) if isinstance(ratings, Interactions) else ratings
+        check_table("ratings", frame, (self.user, self.time))
+        return ids_of("ratings", frame, self.user), seconds(self.time, frame[self.time])
 
 
 def _windows(users, times, known: pd.Index, train_codes, train_times, lengths):

@@ -114,7 +114,7 @@ class Evaluator:
 
     def __init__(self, design: DesignMatrix, linear_fields=()):
         with_factors = [relation for relation in design.relations if relation.name not in linear_fields]
-        self.n_rows = design.n_rows
+        self.n_rows = len(design)
         self.linear_blocks, self.factor_blocks = _blocks(design.relations), _blocks(with_factors)
         self._squares = [table.multiply(table).tocsr() for _, table, _ in self.factor_blocks]
 
