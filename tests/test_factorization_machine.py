@@ -42,6 +42,7 @@ def problems(draw):
     return X, rng.normal(), rng.normal(size=n_columns), rng.normal(size=(n_columns, k)), rng
 
 
+@settings(deadline=None)
 @given(problems())
 def test_prediction_is_the_double_sum(problem):
     X, intercept, linear, factors, _ = problem
@@ -52,7 +53,7 @@ def test_prediction_is_the_double_sum(problem):
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(problems(), st.sampled_from(["regression", "classification"]))
 def test_gradient_equals_finite_differences(problem, task):
     X, intercept, linear, factors, rng = problem
