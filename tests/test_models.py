@@ -267,7 +267,8 @@ class TestTheExampleOfTheReference(ModelContract):
 
 def test_the_reference_uses_its_example(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECSYS_DATASET", "synthetic")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # without the data the loader says that it is synthetic
+        warnings.simplefilter("ignore")  # the loader says that the data are invented
         exec(EXAMPLES[1], example)
     assert example["ids"].shape == (5,) and (np.diff(example["scores"]) <= 0).all()
