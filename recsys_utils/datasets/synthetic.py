@@ -124,14 +124,9 @@ def synthetic_movielens(
     if shape.shuffled:
         ratings = ratings.iloc[rng.permutation(n_ratings)].reset_index(drop=True)
     titles = [f"{title} ({year})" for title, year in zip(_names(n_listed), years, strict=True)]
-    movies = {
-        "movieId": item_ids,
-        "title": pd.Series(titles, dtype="str"),
-        "year": pd.Series(years, dtype="Int64"),
-        "genres": pd.Series(genres, dtype=object),
-    }
-    users_table = people if shape.has_users else None
-    return MovieLens(name, ratings, pd.DataFrame(movies), users_table, synthetic=True, truth=truth)
+    movies = pd.DataFrame({"movieId": item_ids, "title": titles, "year": years, "genres": genres})
+    movies = movies.astype({"title": "str", "year": "Int64"})
+    return MovieLens(name, ratings, movies, people if shape.has_users else None, synthetic=True, truth=truth)
 
 
 def synthetic_lastfm(
