@@ -1,33 +1,36 @@
-"""One round of implicit ALS and exact top-20 lists, ours against the implicit library, on synthetic data.
+"""Implicit ALS and exact top-N, ours against the implicit library: a round, lists for all users, one user's request.
 
-810,000 interactions of 30,000 users with 41,000 items, both heavy-tailed, 64 factors, single precision, two threads.
-Contenders take turns within each repeat, and a ratio is the median over the repeats of the ratio within one. Processor
-time is reported beside wall time: on a machine that does other work as well, it is the steadier of the two.
+Rounds and lists: 810,000 synthetic interactions of 30,000 users with 41,000 items, both heavy-tailed, 64 factors,
+single precision, two threads. Requests: a model of ml-latest-small (9,724 films). Exact search: learnt vectors of
+many items against the product with all of them. Contenders take turns within each repeat, and a ratio is the median
+over the repeats of the ratio within one. Processor time is reported beside wall time: on a machine that does other
+work as well, it is the steadier of the two.
 
 Run with ``python -m benchmarks.implicit_speed``; writes ``benchmarks/results/implicit_speed.md``.
 """
 from __future__ import annotations
 
-import platform
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import implicit
-import numba
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from benchmarks._results import TINY, markdown, write_results
+from recsys_utils import Interactions
+from recsys_utils.compiled import workers
+from recsys_utils.datasets import load_movielens
 from recsys_utils.models import ImplicitALS
-from recsys_utils.models.implicit_als import _objective, _Side
-from recsys_utils.topn import top_n_products
+from recsys_utils.models.implicit_als import solve_side
+from recsys_utils.topn import SortedVectors, top_n_products
 
-RESULTS = Path(__file__).parent / "results" / "implicit_speed.md"
-N_USERS, N_ITEMS, N_PAIRS = 30_000, 41_000, 810_000
+SCALE = 50 if TINY else 1
+N_USERS, N_ITEMS, N_PAIRS = 30_000 // SCALE, 41_000 // SCALE, 810_000 // SCALE
 FACTORS, ALPHA, REGULARIZATION, N_BEST = 64, 10.0, 10.0, 20
-ROUNDS, REPEATS = 3, 5
+ROUNDS, REPEATS, REQUESTS = 3, 5, 300
+SEARCHED = (1_000, 10_000) if TINY else (9_724, 100_000, 1_000_000)
 THREADS = 2
 
 
@@ -78,10 +81,12 @@ def timed(work):
 def rounds() -> tuple[pd.DataFrame, np.ndarray, np.ndarray, sparse.csr_matrix]:
     """Times of a round and the loss after ROUNDS; and the factors for the second study."""
     counts = synthetic()
-    settings = ImplicitALS(factors=FACTORS, alpha=ALPHA, regularization=REGULARIZATION, dtype="float32")
-    by_user = _Side(counts.copy(), settings)
-    by_item = _Side(by_user.extra.T.tocsr(), settings, scaled=True)
-    confidence = by_user.extra.astype(np.float32)
+    users, items = counts.nonzero()
+    data = Interactions(np.arange(N_USERS), np.arange(N_ITEMS), users, items, counts.data)
+    model = ImplicitALS(factors=FACTORS, alpha=ALPHA, regularization=REGULARIZATION, dtype="float32")
+    by_user, by_item, _ = model.sides(data)
+    extra = ALPHA * counts
+    confidence = extra.astype(np.float32)
     confidence.data += 1
     rng = np.random.default_rng(1)
     start_users = rng.random((N_USERS, FACTORS), dtype=np.float32) * 0.01
@@ -97,16 +102,19 @@ def rounds() -> tuple[pd.DataFrame, np.ndarray, np.ndarray, sparse.csr_matrix]:
 
     def package(cg_steps):
         users, items = start_users, start_items
-        for _ in range(ROUNDS):
-            users = by_user.solve(items, users, cg_steps)
-            items = by_item.solve(users, items, cg_steps)
+        with workers(THREADS) as deal:
+            for _ in range(ROUNDS):
+                users = solve_side(by_user, items, users, cg_steps, deal)
+                items = solve_side(by_item, users, items, cg_steps, deal)
         return users, items
+
+    extra_of_items = extra.T.tocsr()
 
     def batched():
         users, items = start_users, start_items
         for _ in range(ROUNDS):
-            users = solve_rows_batched(by_user.extra, items, REGULARIZATION, users)
-            items = solve_rows_batched(by_item.extra, users, REGULARIZATION, items)
+            users = solve_rows_batched(extra, items, REGULARIZATION, users)
+            items = solve_rows_batched(extra_of_items, users, REGULARIZATION, items)
         return users, items
 
     contenders = {
@@ -117,7 +125,7 @@ def rounds() -> tuple[pd.DataFrame, np.ndarray, np.ndarray, sparse.csr_matrix]:
         "ours, 3 steps, readable NumPy": batched,
     }
     package(0), package(1)  # compile
-    table, (users, items) = race(contenders, lambda pair: _objective(by_user, by_item, *pair), "loss")
+    table, (users, items) = race(contenders, lambda pair: model.objective(data, *pair), "loss")
     table[["wall, s", "processor, s"]] /= ROUNDS
     return table, users, items, counts
 
@@ -170,31 +178,113 @@ def top_lists(users, items, counts) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def markdown(table: pd.DataFrame, last: str) -> list[str]:
-    """The table's lines."""
-    formats = ["{}", "{:.2f}", "{:.2f}", "{:.2f}", "{:.2f}", last]
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    for row in table.itertuples(index=False):
-        lines.append("| " + " | ".join(f.format(x) for f, x in zip(formats, row, strict=True)) + " |")
-    return [*lines, ""]
+def requests() -> pd.DataFrame:
+    """One user's fold-in and list: medians over users with about 100 films, contenders taking turns."""
+    data = Interactions.from_frame(load_movielens("ml-latest-small").ratings)
+    model = ImplicitALS(factors=FACTORS, alpha=ALPHA, regularization=REGULARIZATION, dtype="float32").fit(data)
+    confidence = data.matrix.astype(np.float32)
+    confidence.data = 1 + np.float32(ALPHA) * confidence.data
+    library = implicit.als.AlternatingLeastSquares(
+        factors=FACTORS, regularization=REGULARIZATION, alpha=1.0, num_threads=1
+    )
+    library.user_factors, library.item_factors = model.user_factors_, model.item_factors_
+    lengths = np.diff(confidence.indptr)
+    rows = np.argsort(np.abs(lengths - 100), kind="stable")[:30]
+    users, alone = data.user_ids[rows], [confidence[row] for row in rows]
+    histories = [data.history(user) for user in users]
+    contenders = {
+        "implicit, `recalculate_user`": lambda r: library.recalculate_user(rows[r], alone[r]),
+        "ours, `fold_in`": lambda r: model.fold_in(*histories[r]),
+        "implicit, `recommend`": lambda r: library.recommend(rows[r], alone[r], N=10),
+        "ours, `recommend`": lambda r: model.recommend(users[r], n=10),
+        "ours, `recommend_for` (both)": lambda r: model.recommend_for(*histories[r], n=10),
+    }
+    table = taking_turns(contenders, len(rows))
+    peers = np.array([0, 0, 2, 2, 0])
+    table["ratio"] = table["median, µs"].to_numpy() / table["median, µs"].to_numpy()[peers]
+    table.loc[4, "ratio"] = table["median, µs"][4] / table["median, µs"][[0, 2]].sum()
+    return table
+
+
+def searches() -> pd.DataFrame:
+    """Top ten of one query, against the product with all vectors: norms of coefficient of variation 0.6."""
+    rng, tables = np.random.default_rng(3), []
+    for n_items in SEARCHED:
+        queries, items = learnt(n_items, rng)
+        index = SortedVectors(items)
+
+        def product(r, queries=queries, items=items):
+            scores = items @ queries[r]
+            best = np.argpartition(-scores, 10)[:10]
+            return best[np.argsort(-scores[best])]
+
+        contenders = {
+            "NumPy, product and argpartition": product,
+            "ours, `SortedVectors.search`": lambda r, q=queries, i=index: i.search(q[r : r + 1], 10)[0][0],
+        }
+        with threadpool_limits(1, user_api="blas"):
+            table = taking_turns(contenders, len(queries))
+            same = np.mean([np.array_equal(product(r), index.search(queries[r : r + 1], 10)[0][0]) for r in range(100)])
+        table.insert(0, "items", n_items)
+        table["ratio"] = table["median, µs"][0] / table["median, µs"]
+        table["same ids"] = same
+        tables.append(table)
+    return pd.concat(tables)
+
+
+def learnt(n_items: int, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of 200 users and of many items, learnt from invented counts; norms pressed together."""
+    n_users = 20_000 // SCALE
+    n_pairs = max(6 * n_items, 30 * n_users)
+    users = rng.integers(n_users, size=n_pairs)
+    taste = rng.integers(40, size=n_users)[users]  # each user takes half of the items from one of 40 shelves
+    items = (n_items * rng.random(n_pairs) ** 3).astype(int)
+    own = rng.random(n_pairs) < 0.5
+    items[own] = np.minimum(items[own] // 40 * 40 + taste[own], n_items - 1)
+    pairs = np.unique(users * n_items + items)
+    data = Interactions(
+        np.arange(n_users), np.arange(n_items), pairs // n_items, pairs % n_items, np.ones(len(pairs))
+    )
+    model = ImplicitALS(factors=FACTORS, solver="cg", iterations=4, dtype="float32").fit(data)
+    vectors = model.item_factors_
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
+    logs = np.log(norms)
+    pressed = np.exp((logs - logs.mean()) * (np.sqrt(np.log(1 + 0.6**2)) / logs.std()))
+    return model.user_factors_[:200], vectors / norms * pressed
+
+
+def taking_turns(contenders, n_questions) -> pd.DataFrame:
+    """Median microseconds of one call."""
+    times = {name: [] for name in contenders}
+    for work in contenders.values():
+        work(0)  # compile
+    for turn in range(REQUESTS):
+        for name, work in contenders.items():
+            started = time.perf_counter()
+            work(turn % n_questions)
+            times[name].append(time.perf_counter() - started)
+    return pd.DataFrame({"": list(times), "median, µs": [1e6 * np.median(t) for t in times.values()]})
 
 
 def main() -> None:
-    """Run both studies and write the tables."""
-    numba.set_num_threads(THREADS)
+    """Run the studies and write the tables."""
     als, users, items, counts = rounds()
     lists = top_lists(users, items, counts)
-    lines = [
-        "# Speed of implicit ALS and of exact top-N", "",
-        f"Written by `python -m benchmarks.implicit_speed`: {len(counts.data):,} interactions, {N_USERS:,} users ×",
-        f"{N_ITEMS:,} items, {FACTORS} factors, {THREADS} threads, {REPEATS} repeats; implicit {version('implicit')}, "
-        f"numba {numba.__version__}, {platform.machine()}.", "",
-        "## One round over both sides", "", *markdown(als, "{:,.0f}"),
-        f"Loss after {ROUNDS} rounds from the same start; lower is better.", "",
-        f"## Top-{N_BEST} lists of all users, seen items left out", "", *markdown(lists, "{:.2%}"),
-    ]
-    RESULTS.write_text("\n".join(lines))
-    print("\n".join(lines))
+    formats = {column: ".2f" for column in als.columns[1:5]}
+    write_results(
+        "implicit_speed", "Speed of implicit ALS and of exact top-N",
+        f"{len(counts.data):,} interactions, {N_USERS:,} users × {N_ITEMS:,} items, {FACTORS} factors, "
+        f"{THREADS} threads, {REPEATS} repeats.",
+        "## One round over both sides", markdown(als, {**formats, "loss": ",.0f"}),
+        f"Loss after {ROUNDS} rounds from the same start; lower is better.",
+        f"## Top-{N_BEST} lists of all users, seen items left out",
+        markdown(lists, {**formats, "users with the same set": ".2%"}),
+        "## One request: ml-latest-small, a history of about 100 films",
+        markdown(requests(), {"median, µs": ".0f", "ratio": ".2f"}),
+        "## One query's top ten, exact, one thread (ratio: how many times as fast as the product)",
+        markdown(searches(), {"items": ",", "median, µs": ",.0f", "ratio": ".1f", "same ids": ".1%"}),
+        packages=("implicit", "numba", "numpy"),
+    )
 
 
 if __name__ == "__main__":

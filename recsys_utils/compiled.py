@@ -64,7 +64,13 @@ def compiled(function=None, **options):
 
 def thread_count(n_threads: int | None = None) -> int:
     """`n_threads`, or by default one for each processor (at most NUMBA_NUM_THREADS, where that is set)."""
-    return numba.config.NUMBA_NUM_THREADS if n_threads is None else check_int("n_threads", n_threads)
+    return numba.config.NUMBA_NUM_THREADS if n_threads is None else n_threads
+
+
+def check_threads(name: str, value) -> None:
+    """Raise InvalidInput unless `value` is None or a number of threads."""
+    if value is not None:
+        check_int(name, value)
 
 
 @contextmanager

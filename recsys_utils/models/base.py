@@ -172,19 +172,8 @@ class Recommender(BaseEstimator, ABC):
             For NaN, infinite or negative values, repeated items and unequal lengths, and from models that
             cannot fold in.
         """
-        if values is None and self.predicts_ratings:
-            raise InvalidInput(f"values is None, but {type(self).__name__} needs ratings: pass one for each item")
-        rows = self.rows_of_items(item_ids, strict=True)
-        values = np.ones(rows.shape) if values is None else check_finite("values", values)
-        rows, values = _one_dimensional(item_ids=rows, values=values)
-        if len(np.unique(rows)) < len(rows):
-            raise InvalidInput("item_ids repeats an item: keep each once, with one value")
-        if (values < 0).any():
-            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
-        if not self.predicts_ratings:  # a value of 0 is no interaction
-            rows, values = rows[values > 0], values[values > 0]
-        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
-        vector = self.fold_in_rows(rows[order], values[order])
+        rows, values = self.history_rows(item_ids, values)
+        vector = self.fold_in_rows(rows, values)
         if not np.isfinite(vector).all():
             raise Diverged(f"values, up to {values.max():g}, overflow the equations: scale them as in training")
         return vector
@@ -251,6 +240,22 @@ class Recommender(BaseEstimator, ABC):
             if not same:
                 raise InvalidInput("interactions has other users or items: pass the data of the fit")
             self.interactions_ = interactions
+
+    def history_rows(self, item_ids, values=None) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and values of a new user's history, checked as :meth:`fold_in` says and in order of row."""
+        if values is None and self.predicts_ratings:
+            raise InvalidInput(f"values is None, but {type(self).__name__} needs ratings: pass one for each item")
+        rows = self.rows_of_items(item_ids, strict=True)
+        values = np.ones(rows.shape) if values is None else check_finite("values", values)
+        rows, values = _one_dimensional(item_ids=rows, values=values)
+        if len(np.unique(rows)) < len(rows):
+            raise InvalidInput("item_ids repeats an item: keep each once, with one value")
+        if (values < 0).any():
+            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
+        if not self.predicts_ratings:  # a value of 0 is no interaction
+            rows, values = rows[values > 0], values[values > 0]
+        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
+        return rows[order], values[order]
 
     def rows_of_users(self, ids, *, strict: bool = False) -> np.ndarray:
         """Rows of raw user ids, −1 where unknown (or UnknownIdError if `strict`); same shape as `ids`."""

@@ -1,22 +1,28 @@
 """Matrix factorization of implicit feedback: all cells count, the observed ones with more confidence."""
 from __future__ import annotations
 
-import numba
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
-from ..check import check_choice, check_finite, check_float, check_int, check_rng, check_same_length
-from ..errors import InvalidInput
+from ..check import check_choice, check_int, check_rng
+from ..compiled import check_threads, compiled, workers
+from ..errors import Diverged
 from ..interactions import Interactions
-from ..topn import top_n
-from .base import Recommender, cosines
+from .base import Recommender, not_negative, one_row, pair_products, positive
 from .weighting import VALUES, transformed, weighted_matrix
 
 _INIT_SCALE = 0.1
-# Rows are dealt to the threads like cards, so that no thread gets all the long ones.
-_HANDS = 64
+# Added to 1, an extra confidence below this is lost in rounding; its inverse must be a number in single precision.
+_LEAST_EXTRA = 1e-20
 _CG_DONE = 1e-20
+# Sums may be reordered to vectorise, but always in the same way; NaN and infinity keep their meaning.
+_FAST = {"reassoc", "contract", "nsz", "arcp"}
+_OVERFLOW = (
+    "the confidences 1 + alpha * value overflow {}: lower alpha, pass values='log' or rescale the values"
+)
 
 
 class ImplicitALS(Recommender):
@@ -37,7 +43,7 @@ class ImplicitALS(Recommender):
     where :math:`Y_u` holds the vectors of the user's own items only and :math:`D_u = \mathrm{diag}(\alpha
     v_{ui})`: all other cells are in the Gram matrix G, which is computed once. In the basis of the
     eigenvectors of G, scaled by :math:`(\Lambda + \lambda_u)^{-1/2}`, the system becomes :math:`I + W^\top
-    D W`. That is solved either exactly by a Cholesky factorization (for a user with n < `factors` items, of
+    D W`. That is solved either exactly by LAPACK (for a user with n ≤ `factors` items, as
     the equivalent n × n system :math:`D^{-1} + W W^\top`), or by a few steps of conjugate gradients, which
     the scaling preconditions and which start from the last solution. Then the items likewise. No exact
     solve can raise the objective.
@@ -63,21 +69,23 @@ class ImplicitALS(Recommender):
         1 a row's penalty grows in proportion to its data.
     iterations : int
         Rounds of one solve of all users and one of all items.
-    solver : {"cholesky", "cg"}
+    solver : {"exact", "cg"}
     cg_steps : int
         Steps of conjugate gradients a row, with ``solver="cg"``.
     dtype : {"float64", "float32"}
         Precision of the factors; float32 is faster and takes half the memory.
-    track_loss : bool
-        Whether to compute the objective after every half round.
+    n_threads : int or None
+        By default one for each processor.
     rng : int or Generator
         Of the item factors at the start, which are normal with standard deviation ``0.1 / sqrt(factors)``.
 
     Attributes
     ----------
     user_factors_, item_factors_ : ndarray, shapes (n_users, factors) and (n_items, factors)
-    loss_history_ : ndarray, shape (iterations, 2), or None
-        With `track_loss`, the objective after the users' and after the items' solves.
+    gram_ : ndarray, shape (factors, factors)
+        G of the items.
+    mean_confidence_ : float
+        :math:`\bar C` of the users.
 
     Notes
     -----
@@ -92,6 +100,14 @@ class ImplicitALS(Recommender):
     benchmarks (scaled regularization; there :math:`\lambda` is not divided by the mean).
     """
 
+    checks = {
+        "factors": check_int, "iterations": check_int, "cg_steps": check_int, "regularization": positive,
+        "alpha": positive, "frequency_exponent": not_negative, "values": partial(check_choice, choices=VALUES),
+        "solver": partial(check_choice, choices=("exact", "cg")),
+        "dtype": partial(check_choice, choices=("float64", "float32")),
+        "n_threads": check_threads, "rng": lambda _, rng: check_rng(rng),
+    }
+
     def __init__(
         self,
         *,
@@ -101,102 +117,87 @@ class ImplicitALS(Recommender):
         values: str = "raw",
         frequency_exponent: float = 0.0,
         iterations: int = 15,
-        solver: str = "cholesky",
+        solver: str = "exact",
         cg_steps: int = 3,
         dtype: str = "float64",
-        track_loss: bool = False,
+        n_threads: int | None = None,
         rng=0,
     ):
-        self.factors = check_int("factors", factors)
-        self.regularization = check_float("regularization", regularization, minimum=0, exclusive=True)
-        self.alpha = check_float("alpha", alpha, minimum=0, exclusive=True)
-        self.values = check_choice("values", values, VALUES)
-        self.frequency_exponent = check_float("frequency_exponent", frequency_exponent, minimum=0)
-        self.iterations = check_int("iterations", iterations)
-        self.solver = check_choice("solver", solver, ("cholesky", "cg"))
-        self.cg_steps = check_int("cg_steps", cg_steps)
-        self.dtype = check_choice("dtype", dtype, ("float64", "float32"))
-        if not isinstance(track_loss, (bool, np.bool_)):
-            raise InvalidInput(f"track_loss must be True or False, got {track_loss!r}")
-        self.track_loss = bool(track_loss)
-        check_rng(rng)
+        self.factors = factors
+        self.regularization = regularization
+        self.alpha = alpha
+        self.values = values
+        self.frequency_exponent = frequency_exponent
+        self.iterations = iterations
+        self.solver = solver
+        self.cg_steps = cg_steps
+        self.dtype = dtype
+        self.n_threads = n_threads
         self.rng = rng
 
     def learn(self, interactions: Interactions) -> None:
-        by_user = _Side(weighted_matrix(interactions, self.values), self)
-        by_item = _Side(by_user.extra.T.tocsr(), self, scaled=True)
+        by_user, by_item, mean_confidence = self.sides(interactions)
         users = np.zeros((interactions.n_users, self.factors), dtype=self.dtype)
         shape, scale = (interactions.n_items, self.factors), _INIT_SCALE / np.sqrt(self.factors)
         items = check_rng(self.rng).normal(0, scale, shape).astype(self.dtype)
         steps = self.cg_steps if self.solver == "cg" else 0
-        history = []
-        # One BLAS thread: the matrix products are a small part, and threads would change their rounding.
-        with threadpool_limits(1, user_api="blas"):
+        with workers(self.n_threads) as deal:
             for _ in range(self.iterations):
-                users = by_user.solve(items, start=users, cg_steps=steps)
-                if self.track_loss:
-                    history.append(_objective(by_user, by_item, users, items))
-                items = by_item.solve(users, start=items, cg_steps=steps)
-                if self.track_loss:
-                    history.append(_objective(by_user, by_item, users, items))
-            users = by_user.solve(items)
-            self._basis = _Basis(items)
+                users = solve_side(by_user, items, users, steps, deal)
+                items = solve_side(by_item, users, items, steps, deal)
+            users = solve_side(by_user, items, users, 0, deal)
+            gram = _gram(items)
         self.user_factors_, self.item_factors_ = users, items
-        self.loss_history_ = np.array(history).reshape(-1, 2) if self.track_loss else None
-        self._mean_confidence = by_user.mean_confidence
+        self.gram_, self.mean_confidence_ = gram, mean_confidence
 
-    def loss(self) -> float:
-        """The objective on the training data, all cells included, at the cost of the observed ones.
+    def objective(self, interactions: Interactions, user_factors=None, item_factors=None) -> float:
+        r"""What the model minimises, for any factors: its own by default, or those of another solver.
 
-        The unobserved cells enter through two small matrices:
-        :math:`\\sum_{u,i} (x_u \\cdot y_i)^2 = \\langle X^\\top X, Y^\\top Y \\rangle`.
-        """
-        data = self.training_data()
-        by_user = _Side(weighted_matrix(data, self.values), self)
-        by_item = _Side(by_user.extra.T.tocsr(), self, scaled=True)
-        return _objective(by_user, by_item, self.user_factors_, self.item_factors_)
-
-    def fold_in(self, item_ids, values=None) -> np.ndarray:
-        """Vector of a user who is not in the training data, from that user's history.
-
-        The same exact solution that `fit` gives a user of the training data, with the items as they are.
+        The unobserved cells enter through two small matrices,
+        :math:`\sum_{u,i} (x_u \cdot y_i)^2 = \langle X^\top X, Y^\top Y \rangle`; the cost is that of the
+        observed ones.
 
         Parameters
         ----------
-        item_ids : array-like of raw ids, shape (n,)
-            Without repeats; n may be 0, which gives zeros.
-        values : array-like, shape (n,), optional
-            Counts or ratings, not negative, transformed as in training; by default all 1.
-
-        Returns
-        -------
-        ndarray, shape (factors,)
-
-        Raises
-        ------
-        UnknownIdError
-            For an item that the training data does not have.
-        InvalidInput
-            For NaN, infinite or negative values, repeated items and unequal lengths.
+        interactions : Interactions
+        user_factors, item_factors : ndarray, shapes (n_users, f) and (n_items, f), optional
+            Rows as in `interactions`. The model's parameters apply; it need not be fitted.
         """
-        rows, extra = self._history(item_ids, values)
-        return self._solve_one(rows, extra)
+        if user_factors is None:
+            self.training_data()
+            user_factors, item_factors = self.user_factors_, self.item_factors_
+        users, items = (np.asarray(x, dtype=np.float64) for x in (user_factors, item_factors))
+        cells = self._extra(interactions).tocoo()
+        total = np.vdot(users.T @ users, items.T @ items)
+        product = pair_products(cells.row, cells.col, users, items)
+        total += ((1 + cells.data) * (1 - product) ** 2 - product**2).sum()
+        for matrix, vectors in ((cells.tocsr(), users), (cells.T.tocsr(), items)):
+            total += self._penalties(matrix)[0] @ np.einsum("ij,ij->i", vectors, vectors)
+        return float(total)
 
-    def recommend_for(self, item_ids, values=None, n: int = 10, exclude_seen: bool = True):
-        """The `n` items with the highest scores for a user who is folded in; arguments as in :meth:`fold_in`.
+    def sides(self, interactions: Interactions) -> tuple[Side, Side, float]:
+        """The users' equations and the items' for :func:`solve_side`, and the users' mean confidence."""
+        by_user = self._extra(interactions)
+        sides = []
+        for matrix in (by_user, by_user.T.tocsr()):
+            matrix.sort_indices()
+            penalty, mean = self._penalties(matrix)
+            with np.errstate(over="ignore"):  # what overflows is found in the solutions
+                extra = np.maximum(matrix.data, _LEAST_EXTRA).astype(self.dtype)
+            sides.append((Side(matrix.indptr, matrix.indices, extra, penalty.astype(self.dtype)), mean))
+        return sides[0][0], sides[1][0], sides[0][1]
 
-        Returns
-        -------
-        ids, scores : ndarray, shape (n,)
-            As in :meth:`~recsys_utils.models.Recommender.recommend`.
-        """
-        data = self.training_data()
-        check_int("n", n, maximum=data.n_items)
-        scores = (self.item_factors_ @ self.fold_in(item_ids, values)).astype(np.float64)
-        if exclude_seen:
-            scores[data.rows_of_items(item_ids)] = -np.inf
-        found, scores = top_n(scores[None, :], n)
-        return data.item_ids[found[0]], scores[0]
+    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
+        return pair_products(user_rows, item_rows, self.user_factors_, self.item_factors_)
+
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.user_factors_, self.item_factors_
+
+    def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        extra = self.alpha * transformed(values, self.values)
+        history, system = self._system(item_rows, extra)
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what overflows
+            return np.linalg.solve(system, (1 + extra) @ history).astype(self.dtype)
 
     def explain(self, user_id, item_id) -> tuple[np.ndarray, np.ndarray]:
         r"""How much each item of a user's history adds to the score of another item.
@@ -220,327 +221,146 @@ class ImplicitALS(Recommender):
             If the training data has no such user or item.
         """
         data = self.training_data()
-        user = int(data.rows_of_users(user_id, strict=True))
-        target = self.item_factors_[int(data.rows_of_items(item_id, strict=True))]
-        mine = slice(*data.matrix.indptr[user : user + 2])
-        rows, values = data.matrix.indices[mine], data.matrix.data[mine]
-        rows, values = rows[values > 0], values[values > 0]
+        return self.explain_for(*data.history(user_id), item_id)
+
+    def explain_for(self, item_ids, values, item_id) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`explain`, for a user who is folded in: a history as in :meth:`fold_in`, and the item."""
+        target = self.item_factors_[one_row("item_id", item_id, self.rows_of_items)].astype(np.float64)
+        rows, values = self.history_rows(item_ids, values)
         extra = self.alpha * transformed(values, self.values)
-        history = self.item_factors_[rows].astype(np.float64)
-        system = (history.T * extra) @ history + self._basis.gram
-        system[np.diag_indices_from(system)] += self._penalty_of(extra)
-        contributions = (1 + extra) * (history @ np.linalg.solve(system, target.astype(np.float64)))
+        history, system = self._system(rows, extra)
+        contributions = (1 + extra) * (history @ np.linalg.solve(system, target))
         order = np.argsort(-contributions, kind="stable")
-        return data.item_ids[rows[order]], contributions[order]
+        return self.item_ids_[rows[order]], contributions[order]
 
-    def _history(self, item_ids, values):
-        """Item rows and extra confidences of a history given by raw ids."""
-        data = self.training_data()
-        rows = np.atleast_1d(data.rows_of_items(item_ids, strict=True)).astype(np.int64)
-        values = np.ones(len(rows)) if values is None else np.atleast_1d(check_finite("values", values))
-        check_same_length(item_ids=rows, values=values)
-        if len(np.unique(rows)) < len(rows):
-            raise InvalidInput("item_ids repeats an item: add its values up and keep it once")
-        if (values < 0).any():
-            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or make it 0")
-        rows, values = rows[values > 0], values[values > 0]
-        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
-        return rows[order], self.alpha * transformed(values[order], self.values)
+    def _extra(self, interactions: Interactions) -> sparse.csr_matrix:
+        matrix = weighted_matrix(interactions, self.values)
+        matrix.data = self.alpha * matrix.data
+        return matrix
 
-    def _solve_one(self, rows: np.ndarray, extra: np.ndarray) -> np.ndarray:
-        pointers, solution = np.array([0, len(rows)]), np.zeros((1, self.factors), dtype=self.dtype)
-        penalty = np.array([self._penalty_of(extra)], dtype=self.dtype)
-        columns, basis = np.arange(len(rows)), self._basis
-        mine = basis.rotate(self.item_factors_[rows])
-        extra = extra.astype(self.dtype)
-        _solve_rows_serial(pointers, columns, extra, mine, basis.eigenvalues, penalty, solution, 0)
-        return (solution @ basis.vectors.T)[0]
+    def _penalties(self, extra: sparse.csr_matrix) -> tuple[np.ndarray, float]:
+        """λ of each row, and the mean confidence of a row."""
+        confidence = extra.shape[1] + np.asarray(extra.sum(axis=1)).ravel()
+        mean = confidence.mean()
+        return self.regularization * (confidence / mean) ** self.frequency_exponent, float(mean)
 
-    def _penalty_of(self, extra: np.ndarray) -> float:
+    def _system(self, rows: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Item vectors of a history, and A of its user."""
         confidence = len(self.item_factors_) + extra.sum()
-        return self.regularization * (confidence / self._mean_confidence) ** self.frequency_exponent
-
-    def vectors(self):
-        return self.user_factors_, self.item_factors_
-
-    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
-        return self.user_factors_[user_rows] @ self.item_factors_.T
-
-    def predict_rows(self, user_rows: np.ndarray, item_rows: np.ndarray) -> np.ndarray:
-        both = (user_rows >= 0) & (item_rows >= 0)
-        product = np.einsum("ij,ij->i", self.user_factors_[user_rows], self.item_factors_[item_rows])
-        return np.where(both, product, 0.0).astype(np.float64)  # no preference is known of a pair not known
-
-    def item_similarity(self, item_row: int) -> np.ndarray:
-        return cosines(self.item_factors_.astype(np.float64), item_row)
+        penalty = self.regularization * (confidence / self.mean_confidence_) ** self.frequency_exponent
+        history = self.item_factors_[rows].astype(np.float64)
+        system = self.gram_.copy()
+        system.flat[:: len(system) + 1] += penalty
+        _add_outer(system, history, extra)
+        return history, system
 
 
-class _Basis:
-    """Eigenvectors and eigenvalues of the Gram matrix of some vectors."""
+class Side(NamedTuple):
+    """The equations of all rows of one side: extra confidences as the parts of a CSR matrix, and penalties."""
 
-    def __init__(self, vectors: np.ndarray):
-        self.gram = (vectors.T @ vectors).astype(np.float64)
-        if not np.isfinite(self.gram).all():
-            raise InvalidInput(
-                f"the confidences 1 + alpha * value overflow {vectors.dtype}: lower alpha, pass values='log' "
-                "or rescale the values"
-            )
-        eigenvalues, basis = np.linalg.eigh(self.gram)
-        self.eigenvalues = np.maximum(eigenvalues, 0).astype(vectors.dtype)
-        self.vectors = basis.astype(vectors.dtype)
-
-    def rotate(self, vectors: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(vectors @ self.vectors)
+    pointers: np.ndarray
+    columns: np.ndarray
+    extra: np.ndarray
+    penalty: np.ndarray
 
 
-class _Side:
-    """All rows of one side (the users, or the items): extra confidences α v and penalties."""
+def solve_side(side: Side, fixed: np.ndarray, start: np.ndarray, cg_steps: int, deal) -> np.ndarray:
+    """All rows of a side with the other side's vectors `fixed`: `cg_steps` steps from `start`, or (0) exactly.
 
-    def __init__(self, matrix: sparse.csr_matrix, model: ImplicitALS, scaled: bool = False):
-        self.extra = matrix
-        if not scaled:
-            self.extra.data = model.alpha * matrix.data
-        self.extra.sort_indices()
-        with np.errstate(over="ignore"):  # what overflows is found in the solutions
-            self.data = self.extra.data.astype(model.dtype)
-        confidence = self.extra.shape[1] + np.asarray(self.extra.sum(axis=1)).ravel()
-        self.mean_confidence = confidence.mean()
-        scale = (confidence / self.mean_confidence) ** model.frequency_exponent
-        self.penalty = (model.regularization * scale).astype(model.dtype)
+    `deal` comes from :func:`~recsys_utils.compiled.workers`.
+    """
+    eigenvalues, basis = np.linalg.eigh(_gram(fixed))
+    eigenvalues, basis = np.maximum(eigenvalues, 0).astype(fixed.dtype), basis.astype(fixed.dtype)
+    solutions = start @ basis if cg_steps else np.zeros_like(start)
+    vectors = np.ascontiguousarray(fixed @ basis)
+    try:
+        deal(_solve_rows, len(start), *side, vectors, eigenvalues, cg_steps, solutions)
+    except np.linalg.LinAlgError as error:
+        raise Diverged(_OVERFLOW.format(fixed.dtype)) from error
+    return solutions @ basis.T
 
-    def solve(self, other: np.ndarray, start: np.ndarray | None = None, cg_steps: int = 0) -> np.ndarray:
-        """All rows with the other side fixed: exactly, or `cg_steps` steps from `start`."""
-        basis = _Basis(other)
-        if cg_steps:
-            solution = basis.rotate(start)
+
+def _gram(vectors: np.ndarray) -> np.ndarray:
+    gram = (vectors.T @ vectors).astype(np.float64)
+    if not np.isfinite(gram).all():
+        raise Diverged(_OVERFLOW.format(vectors.dtype))
+    return gram
+
+
+@compiled(fastmath=_FAST)
+def _solve_rows(hand, hands, pointers, columns, extra, penalty, vectors, eigenvalues, cg_steps, solutions):
+    """Solve (diag(eigenvalues + penalty) + Vᵀ D V) x = Vᵀ (1 + d) for every row; without steps, exactly."""
+    f, one = vectors.shape[1], vectors.dtype.type(1)
+    for row in range(hand, len(solutions), hands):
+        d = extra[pointers[row] : pointers[row + 1]]
+        n = len(d)
+        if n == 0:
+            solutions[row] = 0
+            continue
+        scale = one / np.sqrt(eigenvalues + penalty[row])
+        w = np.empty((n, f), vectors.dtype)
+        for k in range(n):
+            v = vectors[columns[pointers[row] + k]]
+            for j in range(f):
+                w[k, j] = scale[j] * v[j]
+        if cg_steps > 0:
+            t = solutions[row] / scale
+            _conjugate_gradients(w, d, cg_steps, t)
+        elif n <= f:
+            system = np.dot(w, w.T)
+            for k in range(n):
+                system[k, k] += one / d[k]
+            t = np.dot(np.linalg.solve(system, one + one / d), w)
         else:
-            solution = np.empty((self.extra.shape[0], other.shape[1]), dtype=other.dtype)
-        pointers, columns, vectors = self.extra.indptr, self.extra.indices, basis.rotate(other)
-        _solve_rows(
-            pointers, columns, self.data, vectors, basis.eigenvalues, self.penalty, solution, cg_steps
-        )
-        return solution @ basis.vectors.T
-
-
-def _objective(by_user: _Side, by_item: _Side, users: np.ndarray, items: np.ndarray) -> float:
-    every = np.vdot((users.T @ users).astype(np.float64), (items.T @ items).astype(np.float64))
-    extra = by_user.extra
-    observed = _observed_loss(extra.indptr, extra.indices, extra.data, users, items).sum()
-    total = every + observed
-    for side, vectors in ((by_user, users), (by_item, items)):
-        total += side.penalty @ (vectors.astype(np.float64) ** 2).sum(axis=1)
-    return float(total)
-
-
-# Sums may be reordered to vectorise, but always in the same way; NaN and infinity keep their meaning.
-_FAST = {"reassoc", "contract", "nsz", "arcp"}
-
-
-@numba.njit(parallel=True, fastmath=_FAST, cache=True)
-def _observed_loss(pointers, columns, extra, users, items):
-    """Of each row, what its observed cells add to an objective that counts them as unobserved first."""
-    total = np.zeros(len(pointers) - 1)
-    for row in numba.prange(len(pointers) - 1):
-        x = users[row]
-        for t in range(pointers[row], pointers[row + 1]):
-            y = items[columns[t]]
-            product = 0.0
-            for j in range(len(x)):
-                product += x[j] * y[j]
-            total[row] += (1 + extra[t]) * (1 - product) ** 2 - product**2
-    return total
-
-
-@numba.njit(fastmath=_FAST, cache=True)
-def _solve_small(a, b, n):
-    """Solve the leading n × n system in place by a Cholesky factorization, by rows of the lower triangle."""
-    for i in range(n):
-        ai = a[i]
-        for j in range(i):
-            aj = a[j]
-            s = ai[j]
-            for k in range(j):
-                s -= ai[k] * aj[k]
-            ai[j] = s * aj[j]
-        s, r = ai[i], b[i]
-        for k in range(i):
-            s -= ai[k] * ai[k]
-            r -= ai[k] * b[k]
-        ai[i] = 1 / np.sqrt(s)  # the diagonal holds inverses: one division a row
-        b[i] = r * ai[i]
-    for i in range(n - 1, -1, -1):
-        ai = a[i]
-        b[i] *= ai[i]
-        for k in range(i):
-            b[k] -= ai[k] * b[i]
-
-
-@numba.njit(fastmath=_FAST, cache=True)
-def _solve_full(a, b):
-    """The same for a whole symmetric matrix, by full-width row operations, which vectorise best."""
-    n = len(b)
-    for k in range(n):
-        row = a[k]
-        inverse = 1 / np.sqrt(row[k])
-        for j in range(n):
-            row[j] *= inverse
-        for i in range(k + 1, n):
-            ai, s = a[i], row[i]
-            for j in range(n):
-                ai[j] -= s * row[j]
-        s = b[k] * inverse
-        for j in range(n):
-            b[j] -= s * row[j]
-        b[k] = s
-        row[k] = inverse
-    for k in range(n - 1, -1, -1):
-        row, s = a[k], b[k]
-        for i in range(k + 1, n):
-            s -= row[i] * b[i]
-        b[k] = s * row[k]
-
-
-@numba.njit(fastmath=_FAST, cache=True)
-def _exact_small(columns, extra, vectors, scale, w, a, b, solution):
-    """Exact solution of a row with at most as many items as factors: the n × n system D⁻¹ + W Wᵀ."""
-    n, f = len(columns), len(scale)
-    one = scale.dtype.type(1)
-    for k in range(n):
-        wk, v = w[k], vectors[columns[k]]
-        for j in range(f):
-            wk[j] = scale[j] * v[j]
-    for k in range(n):
-        x = w[k]
-        for q in range(0, k + 1, 4):  # four products at a time share the reads of x
-            y0, y1, y2, y3 = w[q], w[q + 1], w[q + 2], w[q + 3]
-            s0 = s1 = s2 = s3 = scale.dtype.type(0)
+            right = np.dot(one + d, w)
+            for k in range(n):
+                w[k] *= np.sqrt(d[k])
+            system = np.dot(w.T, w)
             for j in range(f):
-                s0 += x[j] * y0[j]
-                s1 += x[j] * y1[j]
-                s2 += x[j] * y2[j]
-                s3 += x[j] * y3[j]
-            a[k, q], a[k, q + 1], a[k, q + 2], a[k, q + 3] = s0, s1, s2, s3
-        a[k, k] += one / extra[k]
-        b[k] = (one + extra[k]) / extra[k]
-    _solve_small(a, b, n)
-    for k in range(n):
-        s, wk = b[k], w[k]
-        for j in range(f):
-            solution[j] += s * wk[j]
-    for j in range(f):
-        solution[j] *= scale[j]
+                system[j, j] += one
+            t = np.linalg.solve(system, right)
+        solutions[row] = scale * t
 
 
-@numba.njit(fastmath=_FAST, cache=True)
-def _exact_full(columns, extra, vectors, scale, w, a, solution):
-    """Exact solution of a row with more items than factors: the f × f system I + Wᵀ D W."""
-    n, f = len(columns), len(scale)
-    one = scale.dtype.type(1)
-    for i in range(f):
+@compiled(fastmath=_FAST)
+def _conjugate_gradients(w, d, steps, t):
+    """Some steps for (I + Wᵀ D W) t = Wᵀ (1 + d), in place."""
+    f, one, zero = len(t), t.dtype.type(1), t.dtype.type(0)
+    r, p, q = -t, np.empty_like(t), np.empty_like(t)
+    for k in range(len(d)):
+        s, wk = zero, w[k]
         for j in range(f):
-            a[i, j] = 0
-        a[i, i] = 1
-    for first in range(0, n, 4):  # four items at a time share the reads and writes of a
-        for q in range(4):
-            wq = w[q]
-            if first + q < n:
-                d, v = extra[first + q], vectors[columns[first + q]]
-                root, c = np.sqrt(d), one + d
-                for j in range(f):
-                    x = scale[j] * v[j]
-                    wq[j] = root * x
-                    solution[j] += c * x
-            else:
-                for j in range(f):
-                    wq[j] = 0
-        w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
-        for i in range(f):
-            s0, s1, s2, s3, ai = w0[i], w1[i], w2[i], w3[i], a[i]
-            for j in range(f):
-                ai[j] += s0 * w0[j] + s1 * w1[j] + s2 * w2[j] + s3 * w3[j]
-    _solve_full(a, solution)
-    for j in range(f):
-        solution[j] *= scale[j]
-
-
-@numba.njit(fastmath=_FAST, cache=True)
-def _conjugate_gradients(columns, extra, vectors, scale, steps, w, solution):
-    """Some steps for (I + Wᵀ D W) t = Wᵀ c from t = solution / scale."""
-    f = len(scale)
-    one = scale.dtype.type(1)
-    r, p, q, scaled = w[0], w[1], w[2], w[3]
-    for j in range(f):
-        q[j] = 0
-    for k in range(len(columns)):
-        v, s = vectors[columns[k]], scale.dtype.type(0)
+            s += wk[j] * t[j]
+        s = one + d[k] - d[k] * s
         for j in range(f):
-            s += v[j] * solution[j]
-        s = one + extra[k] - extra[k] * s
-        for j in range(f):
-            q[j] += s * v[j]
-    norm = scale.dtype.type(0)
-    for j in range(f):
-        solution[j] /= scale[j]
-        r[j] = scale[j] * q[j] - solution[j]
-        p[j] = r[j]
-        norm += r[j] * r[j]
+            r[j] += s * wk[j]
+    norm, ratio = np.dot(r, r), zero
     for _ in range(steps):
         if norm < _CG_DONE:
             break
         for j in range(f):
-            scaled[j] = scale[j] * p[j]
-            q[j] = 0
-        for k in range(len(columns)):
-            v, s = vectors[columns[k]], scale.dtype.type(0)
+            p[j] = r[j] + ratio * p[j] if ratio > 0 else r[j]
+            q[j] = p[j]
+        for k in range(len(d)):
+            s, wk = zero, w[k]
             for j in range(f):
-                s += v[j] * scaled[j]
-            s *= extra[k]
+                s += wk[j] * p[j]
+            s *= d[k]
             for j in range(f):
-                q[j] += s * v[j]
-        curvature = scale.dtype.type(0)
+                q[j] += s * wk[j]
+        step, before = norm / np.dot(p, q), norm
         for j in range(f):
-            q[j] = p[j] + scale[j] * q[j]
-            curvature += p[j] * q[j]
-        step, before, norm = norm / curvature, norm, scale.dtype.type(0)
-        for j in range(f):
-            solution[j] += step * p[j]
+            t[j] += step * p[j]
             r[j] -= step * q[j]
-            norm += r[j] * r[j]
+        norm = np.dot(r, r)
         ratio = norm / before
-        for j in range(f):
-            p[j] = r[j] + ratio * p[j]
-    for j in range(f):
-        solution[j] *= scale[j]
 
 
-def _solve_rows_python(pointers, columns, extra, vectors, eigenvalues, penalty, solutions, cg_steps):
-    """Solve (diag(eigenvalues + penalty) + Vᵀ D V) t = Vᵀ (1 + d) for every row; without steps, exactly."""
-    n_rows, f = len(pointers) - 1, vectors.shape[1]
-    hands = min(_HANDS, n_rows)
-    for hand in numba.prange(hands):
-        scale = np.empty(f, vectors.dtype)
-        w = np.zeros((f + 4, f), vectors.dtype)
-        a = np.zeros((f + 4, f + 4), vectors.dtype)
-        full = np.zeros((f, f), vectors.dtype)
-        b = np.empty(f, vectors.dtype)
-        for row in range(hand, n_rows, hands):
-            first, last = pointers[row], pointers[row + 1]
-            solution = solutions[row]
-            if cg_steps == 0 or first == last:
-                solution[:] = 0
-            if first == last:
-                continue
-            for j in range(f):
-                scale[j] = 1 / np.sqrt(eigenvalues[j] + penalty[row])
-            mine, more = columns[first:last], extra[first:last]
-            if cg_steps > 0:
-                _conjugate_gradients(mine, more, vectors, scale, cg_steps, w, solution)
-            elif last - first <= f:
-                _exact_small(mine, more, vectors, scale, w, a, b, solution)
-            else:
-                _exact_full(mine, more, vectors, scale, w, full, solution)
-
-
-_solve_rows = numba.njit(_solve_rows_python, parallel=True, fastmath=_FAST, cache=True)
-# For one row: no thread pool, so that several Python threads may fold users in at once.
-_solve_rows_serial = numba.njit(_solve_rows_python, fastmath=_FAST, cache=True)
+@compiled
+def _add_outer(system, history, weights):
+    """Add Yᵀ D Y. Plain loops: for one user they are as fast as BLAS, and never wait for its threads."""
+    for k in range(len(weights)):
+        for i in range(len(system)):
+            s = weights[k] * history[k, i]
+            for j in range(len(system)):
+                system[i, j] += s * history[k, j]
