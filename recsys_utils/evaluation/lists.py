@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pandas as pd
 
 from ..check import check_float, check_ids, check_int, check_same_length
+from ..compiled import compiled
 from ..errors import Diverged, InvalidInput, UnknownIdError
 from ..interactions import Interactions
 
@@ -154,7 +154,7 @@ def _codes(recommended: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, n
     return codes[: recommended.size].reshape(recommended.shape), codes[recommended.size :]
 
 
-@numba.njit(cache=True)
+@compiled
 def _first_repeat(items, lengths):
     for row in range(items.shape[0]):
         mine = items[row, : lengths[row]]
@@ -349,7 +349,7 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
     return Judged(hits, lists.lengths, relevant.counts, gained, _ideal_gains(relevant, hits.shape[1]))
 
 
-@numba.njit(cache=True)
+@compiled
 def _places(items, wanted, rows):
     places = np.empty(len(rows), dtype=np.int64)
     for pair in range(len(rows)):
