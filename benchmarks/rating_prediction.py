@@ -3,8 +3,8 @@
     python -m benchmarks.rating_prediction              (about half an hour on two cores, most of it SVD++)
     python -m benchmarks.rating_prediction one_split    (or five_folds: only that one)
 
-Every method's settings are chosen from a grid on validation data cut from the training part (of the first
-fold, where there are five); the test part is looked at once. :func:`run` is the frame of other tables too.
+Every method's settings are chosen by the same number of trials on validation data cut from the training part (of the
+first fold, where there are five); the test part is looked at once. :func:`run` is the frame of other tables too.
 """
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import surprise
+from scipy.stats import loguniform, randint
 
 from benchmarks._results import TINY, markdown, write_results
 from recsys_utils import Interactions, load_movielens
-from recsys_utils.evaluation import evaluate_ratings, tune
+from recsys_utils.evaluation import Tuning, evaluate_ratings, tune
 from recsys_utils.models import BiasBaseline, BiasedSVD, ExplicitALS
 from recsys_utils.split import Split, k_folds, random_holdout
 
+N_TRIALS = 2 if TINY else 16  # of every method whose ranges hold as many settings
 UNTOLD = ("random_state", "cache_ratings")  # settings that choose nothing
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to build a model, and the settings to choose among (every combination of the lists)."""
+    """A way to build a model, and the settings to choose among: lists or distributions, as :func:`tune` takes them."""
 
     name: str
     make: Callable
-    grid: Mapping[str, list] = field(default_factory=dict)
+    grid: Mapping[str, object] = field(default_factory=dict)
 
 
 class SurpriseModel:
@@ -55,14 +57,14 @@ class SurpriseModel:
         return np.array([self.algorithm.predict(user, item).est for user, item in pairs])
 
 
-def choose(method: Method, split: Split) -> tuple[dict, str]:
-    """Settings with the lowest RMSE on a fifth of the training part, and which of them lie at an edge."""
-    if all(len(choices) == 1 for choices in method.grid.values()):
-        return {name: choices[0] for name, choices in method.grid.items()}, ""
+def choose(method: Method, split: Split) -> Tuning | None:
+    """The search for settings on a fifth of the training part; None where there is nothing to choose."""
+    if all(not hasattr(choices, "rvs") and len(choices) == 1 for choices in method.grid.values()):
+        return None
     cut = random_holdout(split.train, test_size=0.2, rng=0)
-    found = tune(method.make, method.grid, split, "rmse", 2 if TINY else None, validation=cut)
+    found = tune(method.make, method.grid, split, "rmse", N_TRIALS, validation=cut)
     print(method.name, found.summary(), flush=True)
-    return found.best, ", ".join(f"{name} ({side})" for name, side in found.edges.items())
+    return found
 
 
 def fit_seconds(model, train: Interactions, budget: float = 5.0) -> float:
@@ -86,7 +88,8 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
     """
     rows = {}
     for method in methods:
-        settings, edges = choose(method, splits[0])
+        found = choose(method, splits[0])
+        settings = found.best if found else {name: choices[0] for name, choices in method.grid.items()}
         errors, seconds = [], []
         for split in splits:
             model = method.make(**settings)
@@ -100,8 +103,9 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
             low, high = np.mean(errors) - half, np.mean(errors) + half
         rows[method.name] = {
             "RMSE": np.mean(errors), "low": low, "high": high, "fit, s": min(seconds),
-            "settings": ", ".join(f"{k}={v:g}" for k, v in settings.items() if k not in UNTOLD) or "defaults",
-            "at an edge": edges,
+            "settings": ", ".join(f"{k}={v:.3g}" for k, v in settings.items() if k not in UNTOLD) or "defaults",
+            "tried": len(found.trials) if found else 1,
+            "at an edge": ", ".join(f"{name} ({side})" for name, side in found.edges.items()) if found else "",
         }
         print(method.name, rows[method.name], flush=True)
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -143,7 +147,7 @@ def plain(**settings) -> ExplicitALS:
     return ExplicitALS(noise_variance=0.0, iterations=20, **settings)
 
 
-# Several minutes a fit, so it is tuned on the one split only.
+# Several minutes a fit, so it is tuned on the one split only, and by fewer trials: the table says how many.
 SVDPP_TUNED = surprise_method(
     "Surprise SVD++, tuned", surprise.SVDpp,
     {
@@ -152,13 +156,16 @@ SVDPP_TUNED = surprise_method(
     },
 )
 METHODS = [
-    Method("biases", BiasBaseline, {"user_regularization": [3, 5, 10], "item_regularization": [2, 3, 5]}),
+    Method(
+        "biases", BiasBaseline,
+        {"user_regularization": loguniform(1, 30), "item_regularization": loguniform(0.5, 20)},
+    ),
     surprise_method("Surprise SVD, defaults", surprise.SVD, {"random_state": [0]}),
     surprise_method(
         "Surprise SVD, tuned", surprise.SVD,
         {
-            "n_factors": [200], "n_epochs": [80], "lr_all": [0.005, 0.01],
-            "reg_all": [0.07, 0.1, 0.13], "random_state": [0],
+            "n_factors": [200], "n_epochs": randint(30, 121), "lr_all": loguniform(0.002, 0.02),
+            "reg_all": loguniform(0.03, 0.3), "random_state": [0],
         },
     ),
     surprise_method(
@@ -166,36 +173,40 @@ METHODS = [
     ),
     surprise_method(
         "Surprise KNNBaseline, item, tuned", item_knn,
-        {"k": [40], "min_k": [1, 3], "shrinkage": [30, 100]},
+        {"k": randint(15, 121), "min_k": randint(1, 9), "shrinkage": loguniform(10, 500)},
     ),
     Method(
-        "BiasedSVD", BiasedSVD, {"regularization": [0.03, 0.05, 0.07], "learning_rate": [0.01, 0.015]}
+        "BiasedSVD", BiasedSVD,
+        {
+            "factors": randint(40, 241), "iterations": randint(10, 121), "regularization": loguniform(0.02, 0.2),
+            "learning_rate": loguniform(0.003, 0.03),
+        },
     ),
     Method(
         "ExplicitALS, plain", plain,
-        {"factors": [20, 40], "regularization": [8, 10, 13, 17], "bias_regularization": [2.3, 3.3]},
+        {"factors": [20, 40], "regularization": loguniform(4, 40), "bias_regularization": loguniform(1, 10)},
     ),
     Method(
         "ExplicitALS, weighted by the root of the frequency", plain,
         {
-            "factors": [20, 40], "frequency_exponent": [0.5], "regularization": [1.0, 1.25, 1.6],
-            "bias_regularization": [0.65, 0.85, 1.1],
+            "factors": [20, 40], "frequency_exponent": [0.5], "regularization": loguniform(0.4, 4),
+            "bias_regularization": loguniform(0.25, 3),
         },
     ),
     Method(
         "ExplicitALS, weighted by frequency", plain,
         {
-            "factors": [20], "frequency_exponent": [1], "regularization": [0.1, 0.13, 0.17],
-            "bias_regularization": [0.08, 0.12, 0.17],
+            "factors": [20, 40], "frequency_exponent": [1], "regularization": loguniform(0.04, 0.5),
+            "bias_regularization": loguniform(0.03, 0.5),
         },
     ),
     Method(
         "ExplicitALS with covariances", ExplicitALS,
-        {"factors": [20], "regularization": [4.6, 6, 7.8], "noise_variance": [0.46, 0.6, 0.78]},
+        {"factors": [20], "regularization": loguniform(2, 20), "noise_variance": loguniform(0.2, 2)},
     ),
     Method(
         "ExplicitALS with covariances, 40 factors", ExplicitALS,
-        {"factors": [40], "regularization": [6, 7.8], "noise_variance": [0.6, 0.78]},
+        {"factors": [40], "regularization": loguniform(2, 20), "noise_variance": loguniform(0.2, 2)},
     ),
 ]
 

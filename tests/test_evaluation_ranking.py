@@ -297,6 +297,9 @@ class TestLists:
         with pytest.raises(InvalidInput, match="2000"):
             ndcg(judged, 2, "exponential")
 
+    def test_graded_users_without_any_relevant_item_have_no_value(self):
+        assert np.isnan(ndcg(judge([[1, 2]], [[]], gains=[[]]), 2, "linear")).all()
+
     @pytest.mark.parametrize("k", [-1, 0, 2.5])
     def test_discounts_need_a_place(self, k):
         with pytest.raises(InvalidInput, match="k"):

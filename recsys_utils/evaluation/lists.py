@@ -213,7 +213,7 @@ class Relevant:
         twice = pd.DataFrame({"row": rows, "item": items}).duplicated().to_numpy()
         if twice.any():
             raise InvalidInput(
-                f"relevant repeats item {items[twice].tolist()[0]!r} of the user at position {rows[twice][0]}: name each once"
+                f"relevant repeats item {items[twice].tolist()[0]!r} of user {rows[twice][0]}: name each once"
             )
         if gains is not None:
             gains = np.array([gain for mine in gains for gain in mine], dtype=np.float64)
@@ -336,28 +336,29 @@ def judge(recommended, relevant, scores=None, gains=None) -> Judged:
         relevant = Relevant.from_lists(relevant, gains)
     if len(lists) != len(relevant):
         raise InvalidInput(f"recommended has {len(lists)} users, relevant {len(relevant)}: pass both per user")
-    hits = np.zeros(lists.items.shape, dtype=bool)
-    # Where each pair stands in its user's list, −1 for nowhere.
-    place = _places(*_codes(lists.items, relevant.items), relevant.rows)
-    found = np.flatnonzero(place >= 0)
-    at = relevant.rows[found], place[found]
-    hits[at] = True
-    if relevant.gains is None:
-        return Judged(hits, lists.lengths, relevant.counts)
-    gained = np.zeros(hits.shape)
-    gained[at] = relevant.gains[found]
-    return Judged(hits, lists.lengths, relevant.counts, gained, _ideal_gains(relevant, hits.shape[1]))
+    items, wanted = _codes(lists.items, relevant.items)
+    graded = relevant.gains is not None
+    hits, n_relevant, gained = _mark(items, wanted, relevant.rows, relevant.gains if graded else np.empty(0), graded)
+    if not graded:
+        return Judged(hits, lists.lengths, n_relevant)
+    return Judged(hits, lists.lengths, n_relevant, gained, _ideal_gains(relevant, hits.shape[1]))
 
 
 @compiled
-def _places(items, wanted, rows):
-    places = np.empty(len(rows), dtype=np.int64)
+def _mark(items, wanted, rows, gains, graded):
+    """Look each wanted item up in its user's list: hits, relevant items of each user, and gains (if any)."""
+    hits, n_relevant = np.zeros(items.shape, dtype=np.bool_), np.zeros(len(items), dtype=np.int64)
+    gained = np.zeros(items.shape if graded else (0, 0))
     for pair in range(len(rows)):
         row, item, place = rows[pair], wanted[pair], -1
+        n_relevant[row] += 1
         for i in range(items.shape[1]):  # to the end without a break: no branch to guess wrong
             place = i if items[row, i] == item else place
-        places[pair] = place
-    return places
+        if place >= 0:
+            hits[row, place] = True
+            if graded:
+                gained[row, place] = gains[pair]
+    return hits, n_relevant, gained
 
 
 def _ideal_gains(relevant: Relevant, length: int) -> np.ndarray:
