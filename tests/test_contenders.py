@@ -8,7 +8,6 @@ RECORDED = [
     (data_set, task, model)
     for data_set, task in (("ml-100k", "lists"),)
     for model in contenders.CONTENDERS[task]
-    if model not in ("user-kNN",)
 ]
 
 
