@@ -82,7 +82,7 @@ def one_blas_thread():
     global _holders, _limiter
     with _lock:
         if _holders == 0:
-            _limiter = _controller().limit(limits=1, user_api="blas")
+            _limiter = _elsewhere(lambda: _controller().limit(limits=1, user_api="blas").__enter__())
         _holders += 1
     try:
         yield
@@ -90,7 +90,7 @@ def one_blas_thread():
         with _lock:
             _holders -= 1
             if _holders == 0:
-                _limiter.restore_original_limits()
+                _elsewhere(lambda: _limiter.__exit__(None, None, None))
 
 
 @contextmanager
@@ -125,3 +125,9 @@ def workers(n_threads: int | None = None):
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def _elsewhere(call):
+    """Call it in a thread of its own: while the thread that set a limit lives, no other may change it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()

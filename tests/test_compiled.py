@@ -18,7 +18,7 @@ def test_imports_and_compiles_where_nothing_can_be_written(tmp_path):
     """A read-only package and no home: Numba refused to decorate, so the import failed."""
     code = (
         "from numba.core import caching\n"
-        "caching._CacheImpl._locator_classes = []\n"  # as if no place could be written to, also for root
+        "caching.CacheImpl._locator_classes = []\n"  # as if no place could be written to, also for root
         "import numpy as np, recsys_utils.models\n"
         "from recsys_utils.topn import top_n\n"
         "print(top_n(np.array([[1.0, 3.0, 2.0]]), 2)[0].tolist())"
