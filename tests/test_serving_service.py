@@ -6,9 +6,9 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from store_helpers import lists, write_generation
 from test_serving_store import started
 
+from benchmarks._store_faults import lists, write_generation
 from recsys_utils import Interactions
 from recsys_utils.errors import CorruptRecord, InvalidInput, StoreUnavailable
 from recsys_utils.models import Popularity

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from store_helpers import ITEMS, N_USERS, POPULAR, kill_writer, lists, torn, write_generation
 
+from benchmarks._store_faults import ITEMS, N_USERS, POPULAR, kill_writer, lists, torn, write_generation, writer_dies
 from recsys_utils.errors import (
     CorruptRecord,
     GenerationConflict,
@@ -235,6 +235,7 @@ def test_readers_see_whole_generations_while_others_are_written_and_dropped(stor
     assert wrong == [] and len(seen) > 1
 
 
+@pytest.mark.parametrize("open_store", ["lmdb", "redis"], indirect=True)
 def test_a_killed_writer_tears_and_loses_nothing(open_store):
     with open_store() as store:
         last = write_generation(store)
@@ -411,6 +412,21 @@ def test_redis_names_that_would_match_other_keys_are_refused():
 # ------------------------------------------------------------- DynamoDB
 
 
+@pytest.mark.parametrize("open_store", ["dynamodb"], indirect=True)
+def test_dynamodb_a_writer_that_stops_between_two_requests_tears_and_loses_nothing(open_store):
+    with open_store() as store:
+        last = write_generation(store)
+    requests = 0
+    while writer_dies(open_store, requests):
+        with open_store() as store:
+            assert torn(store) == []
+            assert store.generation >= last
+            last = store.generation
+            store.expire(keep=1)
+        requests += 3
+    assert requests > 15
+
+
 def test_dynamodb_repeats_what_was_left_unprocessed(dynamodb_port, monkeypatch):
     store = DynamoDBStore(name="unprocessed", endpoint_url=f"http://127.0.0.1:{dynamodb_port}", **LOCAL)
     client, calls = store._client, {"batch_write_item": 0, "batch_get_item": 0}
@@ -475,7 +491,7 @@ def test_a_server_ends_with_the_process_that_started_it(make):
 import os, signal
 from recsys_utils.serving import {make.__name__}
 server = {make.__name__}().start()
-print(server._process.pid, server._folder.name, flush=True)
+print(server.pid, server._folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -46,7 +46,7 @@ class DynamoDBStore(RecommendationStore):
         try:
             yield
         except self._errors as error:
-            if getattr(error, "response", {}).get("Error", {}).get("Code") not in expected:
+            if (getattr(error, "response", None) or {}).get("Error", {}).get("Code") not in expected:
                 hint = "is it reachable, and are region and credentials right?"
                 raise StoreUnavailable(f"DynamoDB: {error}; {hint}") from error
 

@@ -1,4 +1,4 @@
-"""Lists whose content tells generation and user, and writers to be killed."""
+"""Lists whose content tells generation and user, and writers to be killed: for tests and for the benchmark."""
 
 import os
 import time
@@ -62,3 +62,30 @@ def kill_writer(open_store, delay: float) -> tuple[int, bool]:
             os.waitpid(child, 0)
         numbers = [int(line) for line in reports.read().split(b"\n") if line]
     return (numbers[-1] if numbers else 0), alive
+
+
+class _Died(Exception):
+    """The writer is gone."""
+
+
+def writer_dies(open_store, requests: int) -> bool:
+    """Write and expire through DynamoDB's client until it has sent `requests`; whether it got that far.
+
+    dynalite itself ends when a client is killed in the middle of a request, so this writer stops between two.
+    """
+    left = requests
+
+    def count(**_):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _Died
+
+    with open_store() as store:
+        store._client.meta.events.register("before-call.dynamodb", count)
+        try:
+            write_generation(store)
+            store.expire(keep=1)
+        except _Died:
+            return True
+    return False
