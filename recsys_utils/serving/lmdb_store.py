@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import CorruptRecord, MissingDependency, StoreUnavailable
 from .store import RecommendationStore
 
-_STATE = b"state"
+_STATE = b"\0"  # before all generations, whose records can then be appended
 _AT_ONCE = 10_000
 
 
@@ -72,8 +72,9 @@ class LMDBStore(RecommendationStore):
         """See :meth:`RecommendationStore.write`; one transaction, on the disk when this returns."""
         head = generation.to_bytes(8, "big")
         with self._reporting(), self._env.begin(write=True) as transaction:
-            for key, value in records.items():
-                transaction.put(head + key, value)
+            for key, value in sorted(records.items()):
+                # Appending fills pages; it is refused where the key is not the last.
+                transaction.put(head + key, value, append=True) or transaction.put(head + key, value)
 
     def swap(self, old, new):
         """See :meth:`RecommendationStore.swap`; one transaction."""

@@ -158,7 +158,9 @@ class RecommendationStore(ABC):
         return [_answer(now, found[key]) for key in keys]
 
     def roll_back(self) -> int:
-        """Serve the generation committed before the present one; returns its number.
+        """Serve the generation committed before the present one, for good; returns its number.
+
+        The next :meth:`expire` deletes the one that was served.
 
         Raises
         ------
@@ -169,7 +171,8 @@ class RecommendationStore(ABC):
             earlier = [number for number in state["committed"] if number < state["current"]]
             if not earlier:
                 raise GenerationConflict(f"no generation before {state['current']} is kept: write a new one")
-            state["current"] = earlier[-1]
+            state["dropping"].append(state["current"])
+            state["committed"], state["current"] = earlier, earlier[-1]
             return earlier[-1]
 
         return self.change(step_back)
@@ -183,7 +186,7 @@ class RecommendationStore(ABC):
 
         def forget(state):
             current = state["current"]
-            kept = [number for number in state["committed"] if number <= current][-keep:]
+            kept = state["committed"][-keep:]
             gone = {*state["committed"], *(number for number in state["open"] if number < current)} - {*kept}
             state["dropping"] = sorted(gone.union(state["dropping"]))
             state["committed"], state["open"] = kept, [number for number in state["open"] if number > current]
@@ -233,7 +236,7 @@ class RecommendationStore(ABC):
                 raise CorruptRecord(
                     f"generation {number} has format {manifest.get('format')}: this code reads {FORMAT}; update it"
                 )
-            pieces = self.read(number, [b"t%d" % k for k in range(manifest["pieces"])] + [b"p"])[1]
+            pieces = self.read(number, [b"T%d" % k for k in range(manifest["pieces"])] + [b"P"])[1]
             items = np.frombuffer(zlib.decompress(b"".join(pieces[:-1])), manifest["dtype"])
             popular = _answer(_Generation(number, items, source="popular"), pieces[-1])
         except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
@@ -259,8 +262,8 @@ class GenerationWriter:
         blob = zlib.compress(items.astype(items.dtype.newbyteorder("<")).tobytes(), 1)
         pieces = [blob[start : start + _PIECE] for start in range(0, len(blob), _PIECE)]
         self._manifest = {"format": FORMAT, "dtype": items.dtype.newbyteorder("<").str, "pieces": len(pieces)}
-        table = {b"t%d" % k: piece for k, piece in enumerate(pieces)}
-        store.write(number, {**table, b"p": self._encode(*(np.asarray(part)[None] for part in popular))[0]})
+        table = {b"T%d" % k: piece for k, piece in enumerate(pieces)}
+        store.write(number, {**table, b"P": self._encode(*(np.asarray(part)[None] for part in popular))[0]})
 
     def write(self, user_ids, item_ids, scores) -> None:
         """Add a batch of lists, as :func:`~recsys_utils.serving.precompute` yields them.
@@ -309,13 +312,13 @@ class GenerationWriter:
 
 
 def user_key(user_id) -> bytes:
-    """Key of a user: integers and strings never meet."""
+    """Key of a user, in the order of the ids; integers and strings never meet."""
     if isinstance(user_id, str):
         key = b"s" + user_id.encode()
         if len(key) <= _LONGEST_KEY:
             return key
-    elif isinstance(user_id, Integral):
-        return b"i%d" % user_id
+    elif isinstance(user_id, Integral) and -(2**63) <= user_id < 2**63:
+        return b"i" + (int(user_id) + 2**63).to_bytes(8, "big")
     raise InvalidInput(f"user_id must be an integer or a string below {_LONGEST_KEY} bytes, got {user_id!r:.60}")
 
 
