@@ -28,7 +28,6 @@ UNFINISHED = {
 
     "factorization-machines": {"ruff", "folded", "imports", "few", "titles"},
 
-    "implicit": {"ruff", "folded", "imports", "few", "short", "titles"},
 
     "latent-factors": {"ruff", "folded", "imports", "titles"},
 
