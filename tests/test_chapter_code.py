@@ -29,7 +29,6 @@ UNFINISHED = {
     "factorization-machines": {"ruff", "folded", "imports", "few", "titles"},
 
 
-    "latent-factors": {"ruff", "folded", "imports", "titles"},
 
     "sparsity": {"ruff", "folded", "imports", "titles"},
 
