@@ -1,8 +1,8 @@
 """Stores of recommendations: what they survive, and how fast they are.
 
 The first part breaks things on purpose: writers killed at random points, two writers at once, full disks, truncated
-files. The second takes the times: the lists of 30,000 users in one pass, the record, look-ups, and a swap of generations
-under load.
+files. The second takes the times: the lists of 30,000 users in one pass, the record, look-ups, and a swap of
+generations under load.
 
 Run with ``python -m benchmarks.serving`` (ten minutes; ``--tiny`` for a rehearsal); writes
 ``benchmarks/results/serving.md``.
@@ -17,6 +17,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -169,16 +170,13 @@ def redis_killed(kills: int) -> dict:
         with RedisStore(url) as store:
             last = write_generation(store)
             for _ in range(kills):
-                timer = multiprocessing.get_context("fork").Process(
-                    target=lambda pid=server.pid, delay=rng.uniform(0, 0.1): (time.sleep(delay), os.kill(pid, 9))
-                )
+                timer = threading.Timer(rng.uniform(0, 0.1), server.kill)
                 timer.start()
                 with contextlib.suppress(StoreUnavailable):
                     for _ in range(10_000):
                         last = write_generation(store)
                         store.expire()
                 timer.join()
-                server.kill()
                 server.start()
                 last = tally.look(_loaded(store), last)
     return tally.row
@@ -267,7 +265,8 @@ def no_answer(rounds: int) -> dict:
                 tally.row["lost"] += not recovered
                 tally.row["tries"] += 1
         service.close()
-    tally.row["served"] = f"the user's last list, longest wait {1000 * max(waits):.0f} ms; then the store again by itself"
+    longest = f"{1000 * max(waits):.0f} ms"
+    tally.row["served"] = f"the user's last list, longest wait {longest}; then the store again by itself"
     return tally.row
 
 
@@ -352,7 +351,7 @@ def record(users, items, scores) -> list[dict]:
     """Size and decoding of one list, in three formats."""
     ours = encode(items[:1], scores[:1], CATALOGUE)[0]
     pair = list(zip(items[0].tolist(), scores[0].tolist(), strict=True))
-    forms = {"record": ours, "JSON": json.dumps(pair).encode(), "pickled tuple of arrays": pickle.dumps((items[0], scores[0]))}
+    forms = {"record": ours, "JSON": json.dumps(pair).encode(), "pickle of arrays": pickle.dumps((items[0], scores[0]))}
     rows = [{"work": f"bytes of a list of 100: {name}", "p50": len(data)} for name, data in forms.items()]
     return [*rows, quantiles("decode a record, µs", lambda _: decode(ours), range(20_000))]
 
@@ -430,8 +429,9 @@ def main() -> None:
     write_results(
         "serving", "Stores of recommendations",
         "## Faults",
-        "Torn: a list that no single generation holds. Lost: a list that is missing, or a commit that was reported and is gone. "
-        f"A generation has {N_USERS} users, whose lists differ from generation to generation.",
+        "Torn: a list that no single generation holds. Lost: a list that is missing, a commit that was reported and is "
+        f"gone, or a service that did not recover. A generation has {N_USERS} users, "
+        "whose lists differ from generation to generation.",
         markdown(broken),
         "## Times",
         "One thread, unless said otherwise.",

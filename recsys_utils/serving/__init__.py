@@ -14,18 +14,6 @@ from .service import RecommendationService
 from .store import GenerationWriter, Recommendations, RecommendationStore
 
 __all__ = [
-    "DynamoDBStore",
-    "GenerationWriter",
-    "LMDBStore",
-    "RecommendationService",
-    "RecommendationStore",
-    "Recommendations",
-    "RedisStore",
-    "Server",
-    "decode",
-    "dynamodb_server",
-    "encode",
-    "popular_items",
-    "precompute",
-    "redis_server",
+    "DynamoDBStore", "GenerationWriter", "LMDBStore", "RecommendationService", "RecommendationStore", "Recommendations",
+    "RedisStore", "Server", "decode", "dynamodb_server", "encode", "popular_items", "precompute", "redis_server",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-from ..errors import MissingDependency, StoreUnavailable
-from .store import RecommendationStore
+from ..errors import StoreUnavailable
+from .store import RecommendationStore, library, reporting
 
 _READS, _WRITES = 100, 25  # the service's limits on a batch
 _TRIES = 10
@@ -27,14 +27,10 @@ class DynamoDBStore(RecommendationStore):
 
     def __init__(self, *, name: str = "recommendations", timeout: float = 5.0, **client):
         super().__init__()
-        try:
-            import boto3
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError, ClientError
-        except ImportError:
-            raise MissingDependency("DynamoDBStore needs boto3: pip install boto3") from None
-        self._errors, self._name, self._tables = (BotoCoreError, ClientError), name, set()
-        limits = Config(
+        boto3, config = library("boto3"), library("botocore.config")
+        errors = library("botocore.exceptions")
+        self._errors, self._name, self._tables = (errors.BotoCoreError, errors.ClientError), name, set()
+        limits = config.Config(
             connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 1}, max_pool_connections=32
         )
         self._client = boto3.client("dynamodb", config=limits, **client)
@@ -43,12 +39,12 @@ class DynamoDBStore(RecommendationStore):
     @contextmanager
     def _reporting(self, *expected: str):
         """Turn the client's errors into ours, but for `expected` codes."""
-        try:
-            yield
-        except self._errors as error:
-            if (getattr(error, "response", None) or {}).get("Error", {}).get("Code") not in expected:
-                hint = "is it reachable, and are region and credentials right?"
-                raise StoreUnavailable(f"DynamoDB: {error}; {hint}") from error
+        with reporting("DynamoDB", self._errors, "is it reachable, are region and credentials right?"):
+            try:
+                yield
+            except self._errors as error:
+                if (getattr(error, "response", None) or {}).get("Error", {}).get("Code") not in expected:
+                    raise
 
     def _ensure(self, suffix) -> str:
         table = f"{self._name}-{suffix}"

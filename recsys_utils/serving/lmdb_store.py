@@ -1,12 +1,10 @@
 """An embedded store: one file, nothing to start."""
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import CorruptRecord, MissingDependency, StoreUnavailable
-from .store import RecommendationStore
+from ..errors import CorruptRecord, StoreUnavailable
+from .store import RecommendationStore, library, reporting
 
 _STATE = b"\0"  # before all generations, whose records can then be appended
 _AT_ONCE = 10_000
@@ -32,41 +30,34 @@ class LMDBStore(RecommendationStore):
 
     def __init__(self, path, *, map_size: int = 2**36):
         super().__init__()
-        try:
-            import lmdb
-        except ImportError:
-            raise MissingDependency("LMDBStore needs lmdb: pip install lmdb") from None
-        self._lmdb = lmdb
-        path = Path(path)
+        lmdb, path = library("lmdb"), Path(path)
+        self._error = lmdb.Error
         path.mkdir(parents=True, exist_ok=True)
-        with self._reporting():
-            self._env = lmdb.open(os.fspath(path), map_size=map_size, max_readers=1024)
-            self._env.reader_check()  # forgets readers that were killed
+        try:
+            with self._reporting():
+                self._env = lmdb.open(str(path), map_size=map_size, max_readers=1024)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError)):
+                raise CorruptRecord(f"{path} is no intact LMDB file: restore it or write a new one") from error
+            raise
+        self._env.reader_check()  # forgets readers that were killed
         needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
         there = (path / "data.mdb").stat().st_size
         if there < needed:
             self._env.close()
             raise CorruptRecord(f"{path} is truncated: {there:,} bytes of {needed:,}; restore it or write a new one")
 
-    @contextmanager
     def _reporting(self):
-        try:
-            yield
-        except (self._lmdb.InvalidError, self._lmdb.CorruptedError, self._lmdb.VersionMismatchError) as error:
-            raise CorruptRecord(f"this is no intact LMDB file ({error}): restore it or write a new one") from error
-        except self._lmdb.MapFullError as error:
-            raise StoreUnavailable("the file has reached map_size: expire() or open it larger") from error
-        except self._lmdb.Error as error:
-            raise StoreUnavailable(f"LMDB: {error}; is there room on the disk?") from error
+        return reporting("LMDB", self._error, "has the disk room, is map_size large enough, is the store open?")
 
     def read(self, generation, keys):
         """See :meth:`RecommendationStore.read`; one snapshot."""
-        try:
+        head = generation.to_bytes(8, "big")
+        try:  # no context manager of ours here: it would cost as much as the look-up
             with self._env.begin() as transaction:
-                get, head = transaction.get, generation.to_bytes(8, "big")
-                return get(_STATE), [get(head + key) for key in keys]
-        except self._lmdb.Error as error:
-            raise StoreUnavailable(f"LMDB: {error}; is the store closed?") from error
+                return transaction.get(_STATE), [transaction.get(head + key) for key in keys]
+        except self._error as error:
+            raise StoreUnavailable(f"LMDB: {error}; is the store open?") from error
 
     def write(self, generation, records):
         """See :meth:`RecommendationStore.write`; one transaction, on the disk when this returns."""
@@ -83,14 +74,12 @@ class LMDBStore(RecommendationStore):
 
     def drop(self, generation):
         """See :meth:`RecommendationStore.drop`; short transactions, so that another writer gets its turn."""
-        head, more = generation.to_bytes(8, "big"), True
-        while more:
+        head, found = generation.to_bytes(8, "big"), True
+        while found:
             with self._reporting(), self._env.begin(write=True) as transaction, transaction.cursor() as cursor:
-                more = cursor.set_range(head)
+                found = cursor.set_range(head)
                 for _ in range(_AT_ONCE):
-                    more = more and cursor.key().startswith(head) and cursor.delete()
-                    if not more:
-                        break
+                    found = found and cursor.key().startswith(head) and cursor.delete()
 
     def close(self):
         """See :meth:`RecommendationStore.close`."""

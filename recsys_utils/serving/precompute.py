@@ -38,10 +38,9 @@ def precompute(
     item_ids, scores : ndarray, shape (batch, n)
         As :meth:`~recsys_utils.models.Recommender.recommend` returns them.
     """
-    data = model.interactions_
-    n = min(check_int("n", n), data.n_items)
+    n = min(check_int("n", n), len(model.item_ids_))
     check_int("batch_size", batch_size)
-    user_ids = data.user_ids if user_ids is None else np.asarray(user_ids)
+    user_ids = model.user_ids_ if user_ids is None else np.asarray(user_ids)
     with tqdm(total=len(user_ids), desc="precompute", leave=False, disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(user_ids), batch_size):
             batch = user_ids[start : start + batch_size]

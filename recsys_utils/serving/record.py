@@ -1,8 +1,8 @@
 """One user's list as a few hundred bytes.
 
-A record is a header of 16 bytes (checksum, version, layout, length, best score, step between scores), the items'
-rows in a table that the whole generation shares, and a byte for each score. Little-endian throughout. Decoding runs
-no code and trusts nothing: a damaged record is an error, never another list.
+A record is a header of 12 bytes (version, layout, length, best score, step between scores), the items' rows in a table
+that the whole generation shares, a byte for each score, and a checksum of 4 bytes. Little-endian throughout.
+Decoding runs no code and trusts nothing: a damaged record is an error, never another list.
 """
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import numpy as np
 from ..errors import CorruptRecord, InvalidInput
 
 VERSION = 1
-_HEADER = struct.Struct("<IBBHff")
-_CHECKSUM = 4
+_HEADER = struct.Struct("<BBHff")
+# The checksum stands at the end: bytes that are followed by their own CRC-32 all have the same CRC-32.
+_CHECKSUM, _RESIDUE = 4, 0x2144DF1C
+_ROWS = {2: np.dtype("<u2"), 4: np.dtype("<u4")}
 # Layouts: how many bits the row of an item takes. 20 bits are 16 bits and a shared byte for every two items.
 _SHORT, _MIDDLE, _LONG = 16, 20, 32
 _LARGEST = float(np.finfo(np.float32).max) / 2
@@ -62,7 +64,7 @@ def encode(rows: np.ndarray, scores: np.ndarray, n_items: int) -> list[bytes]:
     step = (best - scores.min(axis=1)) / 255
     steps_down = (best[:, None] - scores) / np.where(step > 0, step, 1.0)[:, None]
     quantised = np.rint(steps_down).astype(np.uint8)
-    low = rows.astype("<u4" if layout == _LONG else "<u2")  # the low bits
+    low = rows.astype(_ROWS[4 if layout == _LONG else 2])  # the low bits
     shared = rows >> 16
     shared = np.pad(shared, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
     shared = (shared[:, :, 0] | shared[:, :, 1] << 4).astype(np.uint8)
@@ -70,8 +72,8 @@ def encode(rows: np.ndarray, scores: np.ndarray, n_items: int) -> list[bytes]:
     for i, n in enumerate(lengths.tolist()):
         high = shared[i, : (n + 1) // 2].tobytes() if layout == _MIDDLE else b""
         body = low[i, :n].tobytes() + high + quantised[i, :n].tobytes()
-        record = _HEADER.pack(0, VERSION, layout, n, best[i], step[i])[_CHECKSUM:] + body
-        records.append(zlib.crc32(record).to_bytes(_CHECKSUM, "little") + record)
+        record = _HEADER.pack(VERSION, layout, n, best[i], step[i]) + body
+        records.append(record + zlib.crc32(record).to_bytes(_CHECKSUM, "little"))
     return records
 
 
@@ -89,18 +91,17 @@ def decode(record: bytes) -> tuple[np.ndarray, np.ndarray]:
     CorruptRecord
         For damaged bytes and for a record of another version.
     """
-    if len(record) < _HEADER.size or zlib.crc32(memoryview(record)[_CHECKSUM:]) != int.from_bytes(record[:4], "little"):
+    if len(record) < _HEADER.size + _CHECKSUM or zlib.crc32(record) != _RESIDUE:
         raise CorruptRecord(f"record of {len(record)} bytes: its checksum does not fit; write the generation again")
-    _, version, layout, n, best, step = _HEADER.unpack_from(record)
+    version, layout, n, best, step = _HEADER.unpack_from(record)
     if version != VERSION or layout not in (_SHORT, _MIDDLE, _LONG):
         raise CorruptRecord(f"record of version {version}, layout {layout}: this code reads {VERSION}; update it")
-    if layout == _LONG:
-        rows, start = np.frombuffer(record, "<u4", n, _HEADER.size), _HEADER.size + 4 * n
-    else:
-        rows, start = np.frombuffer(record, "<u2", n, _HEADER.size), _HEADER.size + 2 * n
+    width = 4 if layout == _LONG else 2
+    rows, start = np.frombuffer(record, _ROWS[width], n, _HEADER.size), _HEADER.size + width * n
     if layout == _MIDDLE:
-        rows = _HIGH[np.frombuffer(record, np.uint8, (n + 1) // 2, start)].ravel()[:n] + rows
+        rows = _HIGH.take(np.frombuffer(record, np.uint8, (n + 1) // 2, start), axis=0).ravel()[:n] + rows
         start += (n + 1) // 2
-    scores = np.multiply(np.frombuffer(record, np.uint8, n, start), -step, dtype=np.float32)
-    scores += np.float32(best)
+    scores = np.frombuffer(record, np.uint8, n, start).astype(np.float32)
+    scores *= -step
+    scores += best
     return rows, scores

@@ -1,10 +1,8 @@
 """A store in Redis, for several machines that read."""
 from __future__ import annotations
 
-from contextlib import contextmanager
-
-from ..errors import InvalidInput, MissingDependency, StoreUnavailable
-from .store import RecommendationStore
+from ..errors import InvalidInput
+from .store import RecommendationStore, library, reporting
 
 _AT_ONCE = 2_000
 _SWAP = """
@@ -31,13 +29,10 @@ class RedisStore(RecommendationStore):
 
     def __init__(self, url: str, *, name: str = "recommendations", timeout: float = 5.0):
         super().__init__()
-        try:
-            import redis
-        except ImportError:
-            raise MissingDependency("RedisStore needs redis: pip install redis") from None
+        redis = library("redis")
         if not name.replace("-", "").replace("_", "").isalnum():
             raise InvalidInput(f"name must consist of letters, digits, - and _, got {name!r}")
-        self._error, self._name = redis.RedisError, name.encode()
+        self._errors, self._name = (redis.RedisError, OSError), name.encode()
         # No retries here: a service has better things to do than to wait for a server that is down.
         self._client = redis.Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=None, retry_on_timeout=False
@@ -45,13 +40,8 @@ class RedisStore(RecommendationStore):
         self._state = self._name + b":state"
         self._swap = self._client.register_script(_SWAP)
 
-    @contextmanager
     def _reporting(self):
-        try:
-            yield
-        except (self._error, OSError) as error:
-            hint = "is it running, has it room, and is the password right?"
-            raise StoreUnavailable(f"Redis: {error}; {hint}") from error
+        return reporting("Redis", self._errors, "is it running, has it room, is the password right?")
 
     def read(self, generation, keys):
         """See :meth:`RecommendationStore.read`; one command, hence one moment."""

@@ -70,11 +70,6 @@ class Server:
         self.kill()
         raise StoreUnavailable(f"{' '.join(command)} did not start on port {self.port}: start it by hand to see why")
 
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
-
     def kill(self) -> None:
         """Kill it as a power cut would (SIGKILL)."""
         if self._process and self._process.poll() is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 
@@ -65,7 +64,7 @@ class RecommendationService:
                 self._keep(user_id, answer)
                 return answer
         last = self._last.get(user_id)
-        return self._store.popular or _NOTHING if last is None else replace(last, source="stale")
+        return self._store.popular or _NOTHING if last is None else last._replace(source="stale")
 
     def _keep(self, user_id, answer: Recommendations) -> None:
         if answer.source == "popular":

@@ -14,24 +14,27 @@ import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
 from ..check import check_int
-from ..errors import CorruptRecord, GenerationConflict, InvalidInput, StoreUnavailable
+from ..errors import CorruptRecord, GenerationConflict, InvalidInput, MissingDependency, StoreUnavailable
 from .record import decode, encode
 
 FORMAT = 1
 _TRIES = 20
 _PIECE = 256 * 1024  # of the table of items: a value of DynamoDB holds 400 kB
 _LONGEST_KEY = 480  # bytes; LMDB takes 511
-_EMPTY = {"format": FORMAT, "last": 0, "current": 0, "committed": [], "open": [], "dropping": []}
+# `pending` generations are neither committed nor gone: at work, left behind, rolled back from, or half deleted.
+_EMPTY = {"format": FORMAT, "last": 0, "committed": [], "pending": []}
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendations:
+class Recommendations(NamedTuple):
     """An answer.
 
     Attributes
@@ -56,7 +59,7 @@ class _Generation:
     """What a reader keeps of a generation: one table for all lists."""
 
     number: int = 0
-    item_ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    item_ids: np.ndarray | None = None
     popular: Recommendations | None = None
     source: str = "personal"
 
@@ -105,7 +108,7 @@ class RecommendationStore(ABC):
     @property
     def generation(self) -> int:
         """Number of the generation that is served; 0 before the first commit."""
-        return _parsed(self.read(0, [])[0])["current"]
+        return _current(self.generations)
 
     @property
     def generations(self) -> list[int]:
@@ -129,8 +132,8 @@ class RecommendationStore(ABC):
         """
         def open_next(state):
             state["last"] += 1
-            state["open"].append(state["last"])
-            return state["last"], state["current"]
+            state["pending"].append(state["last"])
+            return state["last"], _current(state["committed"])
 
         return GenerationWriter(self, *self.change(open_next), item_ids, popular)
 
@@ -141,7 +144,7 @@ class RecommendationStore(ABC):
     def get_many(self, user_ids) -> list[Recommendations]:
         """The lists of several users, all from one generation, in one round trip."""
         keys = [user_key(user) for user in user_ids]
-        wanted = keys if len(keys) == 1 else list(dict.fromkeys(keys))
+        wanted = list(dict.fromkeys(keys))
         for _ in range(_TRIES):
             known, now = self._known
             state, values = self.read(now.number, wanted)
@@ -154,13 +157,13 @@ class RecommendationStore(ABC):
                     raise
         else:
             raise StoreUnavailable(f"the served generation changed {_TRIES} times during one look-up: try again later")
-        found = dict(zip(wanted, values, strict=True))
-        return [_answer(now, found[key]) for key in keys]
+        answers = {key: _answer(now, value) for key, value in zip(wanted, values, strict=True)}
+        return [answers[key] for key in keys]
 
     def roll_back(self) -> int:
         """Serve the generation committed before the present one, for good; returns its number.
 
-        The next :meth:`expire` deletes the one that was served.
+        The one that was served is deleted by :meth:`expire` after the next commit.
 
         Raises
         ------
@@ -168,12 +171,10 @@ class RecommendationStore(ABC):
             If none is kept.
         """
         def step_back(state):
-            earlier = [number for number in state["committed"] if number < state["current"]]
-            if not earlier:
-                raise GenerationConflict(f"no generation before {state['current']} is kept: write a new one")
-            state["dropping"].append(state["current"])
-            state["committed"], state["current"] = earlier, earlier[-1]
-            return earlier[-1]
+            if len(state["committed"]) < 2:
+                raise GenerationConflict(f"no generation before {_current(state['committed'])} is kept: write one")
+            state["pending"].append(state["committed"].pop())
+            return state["committed"][-1]
 
         return self.change(step_back)
 
@@ -185,18 +186,15 @@ class RecommendationStore(ABC):
         check_int("keep", keep)
 
         def forget(state):
-            current = state["current"]
-            kept = state["committed"][-keep:]
-            gone = {*state["committed"], *(number for number in state["open"] if number < current)} - {*kept}
-            state["dropping"] = sorted(gone.union(state["dropping"]))
-            state["committed"], state["open"] = kept, [number for number in state["open"] if number > current]
-            return state["dropping"]
+            state["pending"] += state["committed"][:-keep]
+            state["committed"] = state["committed"][-keep:]
+            return sorted(number for number in state["pending"] if number < _current(state["committed"]))
 
         gone = self.change(forget)
         for number in gone:
             self.drop(number)
-        if gone:
-            self.change(lambda state: state.update(dropping=[n for n in state["dropping"] if n not in gone]))
+        if gone:  # only now, so that one who dies before leaves them to the next
+            self.change(lambda state: state.update(pending=[n for n in state["pending"] if n not in gone]))
         return gone
 
     def change(self, edit: Callable[[dict], object]):
@@ -216,13 +214,12 @@ class RecommendationStore(ABC):
         with self._lock:
             if raw == self._known[0]:  # another thread was faster
                 return
-            state = _parsed(raw)
-            current, first = state["current"], None
-            if not current:
+            committed, first = _parsed(raw)["committed"], None
+            if not committed:
                 raise StoreUnavailable("the store holds no committed generation: begin one, write the lists and commit")
-            for number in (current, *(n for n in reversed(state["committed"]) if n < current)):
+            for number in reversed(committed):
                 try:
-                    self._known = (raw, self._load(number, "personal" if number == current else "stale"))
+                    self._known = (raw, self._load(number, "stale" if first else "personal"))
                     return
                 except CorruptRecord as error:
                     first = first or error
@@ -288,14 +285,14 @@ class GenerationWriter:
             If another generation is served than when this one was begun: somebody else was faster.
         """
         def serve(state):
-            if state["current"] != self._base or self.number not in state["open"]:
+            current = _current(state["committed"])
+            if current != self._base or not self._open:
                 raise GenerationConflict(
-                    f"generation {self.number} was begun when {self._base} was served, and now {state['current']} is: "
-                    "two writers are at work; begin again if yours has the newer lists"
+                    f"generation {self.number} was begun when {self._base} was served, and now {current} is: two "
+                    "writers are at work; begin again if yours has the newer lists"
                 )
-            state["open"].remove(self.number)
+            state["pending"].remove(self.number)
             state["committed"].append(self.number)
-            state["current"] = self.number
 
         self._store.write(self.number, {b"m": json.dumps({**self._manifest, "users": self._users}).encode()})
         self._store.change(serve)
@@ -317,9 +314,30 @@ def user_key(user_id) -> bytes:
         key = b"s" + user_id.encode()
         if len(key) <= _LONGEST_KEY:
             return key
-    elif isinstance(user_id, Integral) and -(2**63) <= user_id < 2**63:
+    elif (type(user_id) is int or isinstance(user_id, Integral)) and -(2**63) <= user_id < 2**63:
         return b"i" + (int(user_id) + 2**63).to_bytes(8, "big")
     raise InvalidInput(f"user_id must be an integer or a string below {_LONGEST_KEY} bytes, got {user_id!r:.60}")
+
+
+def library(name: str):
+    """An optional library, or the sentence that says how to install it."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise MissingDependency(f"this store needs {name}: pip install {name}") from None
+
+
+@contextmanager
+def reporting(kind: str, errors, hint: str):
+    """Turn a client's errors into StoreUnavailable."""
+    try:
+        yield
+    except errors as error:
+        raise StoreUnavailable(f"{kind}: {error}; {hint}") from error
+
+
+def _current(committed: list[int]) -> int:
+    return committed[-1] if committed else 0
 
 
 def _parsed(raw: bytes | None) -> dict:
@@ -334,6 +352,6 @@ def _answer(now: _Generation, record: bytes | None) -> Recommendations:
         return now.popular
     rows, scores = decode(record)
     try:
-        return Recommendations(now.item_ids[rows], scores, now.source, now.number)
+        return Recommendations(now.item_ids.take(rows), scores, now.source, now.number)
     except IndexError:
         raise CorruptRecord(f"a record names an item beyond the {len(now.item_ids)} of its generation") from None
