@@ -30,7 +30,6 @@ UNFINISHED = {
 
 
 
-    "sparsity": {"ruff", "folded", "imports", "titles"},
 
     "svd": {"ruff", "folded", "imports", "few", "short", "titles"},
 }
