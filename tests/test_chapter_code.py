@@ -24,7 +24,6 @@ RULES, EXCEPT = "E,F,I,B,UP,NPY", "B905"  # zip(strict=) is noise on a page
 UNFINISHED = {
     "als": {"ruff"},
 
-    "factorization-machines": {"ruff", "folded", "imports", "few", "titles"},
 
 
 
