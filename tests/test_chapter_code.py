@@ -22,7 +22,6 @@ SHOWS = {"say", "table", "films", "interval_plot"}
 RULES, EXCEPT = "E,F,I,B,UP,NPY", "B905"  # zip(strict=) is noise on a page
 
 UNFINISHED = {
-    "als": {"ruff"},
 
 
 
