@@ -27,7 +27,6 @@ UNFINISHED = {
 
 
 
-    "svd": {"ruff", "folded", "imports", "few", "short", "titles"},
 }
 
 
