@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 
 from ..errors import StoreUnavailable
 from .store import RecommendationStore, library, reporting
@@ -36,20 +36,14 @@ class DynamoDBStore(RecommendationStore):
         self._client = boto3.client("dynamodb", config=limits, **client)
         self._ensure("state")
 
-    @contextmanager
-    def _reporting(self, *expected: str):
-        """Turn the client's errors into ours, but for `expected` codes."""
-        with reporting("DynamoDB", self._errors, "is it reachable, are region and credentials right?"):
-            try:
-                yield
-            except self._errors as error:
-                if (getattr(error, "response", None) or {}).get("Error", {}).get("Code") not in expected:
-                    raise
+    def _reporting(self):
+        return reporting("DynamoDB", self._errors, "is it reachable, are region and credentials right?")
 
     def _ensure(self, suffix) -> str:
+        """Name of a table, which is made where it is missing."""
         table = f"{self._name}-{suffix}"
         if table not in self._tables:
-            with self._reporting("ResourceInUseException"):  # it is there
+            with self._reporting(), suppress(self._client.exceptions.ResourceInUseException):  # it is there
                 self._client.create_table(
                     TableName=table, BillingMode="PAY_PER_REQUEST",
                     AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "B"}],
@@ -60,15 +54,12 @@ class DynamoDBStore(RecommendationStore):
             self._tables.add(table)
         return table
 
-    def _batch(self, call, argument: str, left: str, requests: dict, *expected: str) -> list[dict]:
+    def _batch(self, call, left: str, requests: dict) -> list[dict]:
         """Call until nothing is left unprocessed, a little later each time; the responses."""
         responses = []
         for attempt in range(_TRIES):
-            response = None
-            with self._reporting(*expected):
-                response = call(**{argument: requests})
-                responses.append(response)
-            requests = response and response.get(left)
+            responses.append(call(RequestItems=requests))
+            requests = responses[-1].get(left)
             if not requests:
                 return responses
             time.sleep(_PAUSE * 2**attempt)
@@ -76,14 +67,15 @@ class DynamoDBStore(RecommendationStore):
 
     def read(self, generation, keys):
         """See :meth:`RecommendationStore.read`; consistent reads, a hundred at a time, the state last."""
-        table, found, call = f"{self._name}-{generation}", {}, self._client.batch_get_item
+        table, found = f"{self._name}-{generation}", {}
         for start in range(0, len(keys), _READS):
             wanted = [{"key": {"B": key}} for key in keys[start : start + _READS]]
-            requests = {table: {"Keys": wanted, "ConsistentRead": True}}
             # A table that is not there was dropped, or never was: the state will tell.
-            responses = self._batch(call, "RequestItems", "UnprocessedKeys", requests, "ResourceNotFoundException")
-            for item in (item for response in responses for item in response["Responses"].get(table, ())):
-                found[item["key"]["B"]] = item["value"]["B"]
+            with self._reporting(), suppress(self._client.exceptions.ResourceNotFoundException):
+                requests = {table: {"Keys": wanted, "ConsistentRead": True}}
+                for response in self._batch(self._client.batch_get_item, "UnprocessedKeys", requests):
+                    items = response["Responses"].get(table, ())
+                    found.update((item["key"]["B"], item["value"]["B"]) for item in items)
         with self._reporting():
             state = self._client.get_item(
                 TableName=f"{self._name}-state", Key={"key": {"B": b"state"}}, ConsistentRead=True
@@ -98,7 +90,8 @@ class DynamoDBStore(RecommendationStore):
                 {"PutRequest": {"Item": {"key": {"B": key}, "value": {"B": value}}}}
                 for key, value in pairs[start : start + _WRITES]
             ]
-            self._batch(self._client.batch_write_item, "RequestItems", "UnprocessedItems", {table: puts})
+            with self._reporting():
+                self._batch(self._client.batch_write_item, "UnprocessedItems", {table: puts})
 
     def swap(self, old, new):
         """See :meth:`RecommendationStore.swap`; a conditional write."""
@@ -107,14 +100,14 @@ class DynamoDBStore(RecommendationStore):
             condition["ConditionExpression"] = "#v = :old"
             condition["ExpressionAttributeValues"] = {":old": {"B": old}}
         item = {"key": {"B": b"state"}, "value": {"B": new}}
-        with self._reporting("ConditionalCheckFailedException"):
+        with self._reporting(), suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.put_item(TableName=f"{self._name}-state", Item=item, **condition)
             return True
         return False
 
     def drop(self, generation):
         """See :meth:`RecommendationStore.drop`; drops its table."""
-        with self._reporting("ResourceNotFoundException"):
+        with self._reporting(), suppress(self._client.exceptions.ResourceNotFoundException):
             self._client.delete_table(TableName=f"{self._name}-{generation}")
 
     def close(self):
