@@ -29,14 +29,20 @@ class Server:
     ----------
     command : callable
         From a port and a folder to the command line and what to write to the server's standard input.
+    ready : callable, optional
+        From a connection to whether the server serves on it yet; by default a connection is enough.
     """
 
-    def __init__(self, command: Callable[[int, str], tuple[list[str], str]]):
+    def __init__(
+        self,
+        command: Callable[[int, str], tuple[list[str], str]],
+        ready: Callable[[socket.socket], bool] = lambda connection: True,
+    ):
         with socket.socket() as probe:
             probe.bind((_HOST, 0))
             self.port = probe.getsockname()[1]
         self._folder = tempfile.TemporaryDirectory(prefix="recommendations-")
-        self._command, self._process = command, None
+        self._command, self._ready, self._process = command, ready, None
         atexit.register(self.stop)
 
     def start(self) -> Server:
@@ -63,10 +69,12 @@ class Server:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                socket.create_connection((_HOST, self.port), 1.0).close()
-                return self
+                with socket.create_connection((_HOST, self.port), 1.0) as connection:
+                    if self._ready(connection):
+                        return self
             except OSError:
-                time.sleep(0.02)
+                pass
+            time.sleep(0.02)
         self.kill()
         raise StoreUnavailable(f"{' '.join(command)} did not start on port {self.port}: start it by hand to see why")
 
@@ -122,7 +130,13 @@ def redis_server(*, password: str = "", persist: bool = False, max_memory: str =
         settings += [f"requirepass {json.dumps(password)}"] if password else []
         return [program, "-"], "\n".join(settings)
 
-    return Server(command)
+    return Server(command, _loaded)
+
+
+def _loaded(connection: socket.socket) -> bool:
+    """Whether Redis has read its files: until then it accepts connections and refuses requests."""
+    connection.sendall(b"PING\r\n")
+    return not connection.recv(64).startswith(b"-LOADING")
 
 
 def dynamodb_server() -> Server:
