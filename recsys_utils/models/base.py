@@ -248,14 +248,15 @@ class Recommender(BaseEstimator, ABC):
         rows = self.rows_of_items(item_ids, strict=True)
         values = np.ones(rows.shape) if values is None else check_finite("values", values)
         rows, values = _one_dimensional(item_ids=rows, values=values)
-        if len(np.unique(rows)) < len(rows):
+        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
+        rows, values = rows[order], values[order]
+        if (rows[1:] == rows[:-1]).any():
             raise InvalidInput("item_ids repeats an item: keep each once, with one value")
         if (values < 0).any():
             raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
         if not self.predicts_ratings:  # a value of 0 is no interaction
             rows, values = rows[values > 0], values[values > 0]
-        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
-        return rows[order], values[order]
+        return rows, values
 
     def rows_of_users(self, ids, *, strict: bool = False) -> np.ndarray:
         """Rows of raw user ids, −1 where unknown (or UnknownIdError if `strict`); same shape as `ids`."""

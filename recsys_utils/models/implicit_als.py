@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg.lapack import dposv
 
 from ..check import check_choice, check_int, check_rng
 from ..compiled import check_threads, compiled, workers
@@ -195,9 +196,8 @@ class ImplicitALS(Recommender):
 
     def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         extra = self.alpha * transformed(values, self.values)
-        history, system = self._system(item_rows, extra)
-        with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what overflows
-            return np.linalg.solve(system, (1 + extra) @ history).astype(self.dtype)
+        history, solve = self._equations(item_rows, extra)
+        return solve(history @ (1 + extra)).astype(self.dtype)
 
     def explain(self, user_id, item_id) -> tuple[np.ndarray, np.ndarray]:
         r"""How much each item of a user's history adds to the score of another item.
@@ -228,8 +228,8 @@ class ImplicitALS(Recommender):
         target = self.item_factors_[one_row("item_id", item_id, self.rows_of_items)].astype(np.float64)
         rows, values = self.history_rows(item_ids, values)
         extra = self.alpha * transformed(values, self.values)
-        history, system = self._system(rows, extra)
-        contributions = (1 + extra) * (history @ np.linalg.solve(system, target))
+        history, solve = self._equations(rows, extra)
+        contributions = (1 + extra) * (solve(target) @ history)
         order = np.argsort(-contributions, kind="stable")
         return self.item_ids_[rows[order]], contributions[order]
 
@@ -244,15 +244,20 @@ class ImplicitALS(Recommender):
         mean = confidence.mean()
         return self.regularization * (confidence / mean) ** self.frequency_exponent, float(mean)
 
-    def _system(self, rows: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Item vectors of a history, and A of its user."""
+    def _equations(self, rows: np.ndarray, extra: np.ndarray):
+        """Item vectors of a history as columns, and the function that solves A x = b for its user."""
         confidence = len(self.item_factors_) + extra.sum()
         penalty = self.regularization * (confidence / self.mean_confidence_) ** self.frequency_exponent
-        history = self.item_factors_[rows].astype(np.float64)
+        history = self.item_factors_[rows].T.astype(np.float64, order="C")
         system = self.gram_.copy()
         system.flat[:: len(system) + 1] += penalty
         _add_outer(system, history, extra)
-        return history, system
+
+        def solve(right: np.ndarray) -> np.ndarray:
+            _, solution, failed = dposv(system.T, right, lower=0)  # the lower triangle, as Fortran sees it
+            return np.full_like(solution, np.nan) if failed else solution
+
+        return history, solve
 
 
 class Side(NamedTuple):
@@ -356,11 +361,15 @@ def _conjugate_gradients(w, d, steps, t):
         ratio = norm / before
 
 
-@compiled
-def _add_outer(system, history, weights):
-    """Add Yᵀ D Y. Plain loops: for one user they are as fast as BLAS, and never wait for its threads."""
-    for k in range(len(weights)):
-        for i in range(len(system)):
-            s = weights[k] * history[k, i]
-            for j in range(len(system)):
-                system[i, j] += s * history[k, j]
+@compiled(fastmath=_FAST)
+def _add_outer(system, columns, weights):
+    """Add the lower triangle of Yᵀ D Y, of columns Yᵀ. For one user plain loops need not wait for BLAS's threads."""
+    weighted = np.empty(len(weights))
+    for i in range(len(system)):
+        for k in range(len(weights)):
+            weighted[k] = weights[k] * columns[i, k]
+        for j in range(i + 1):
+            s = 0.0
+            for k in range(len(weights)):
+                s += weighted[k] * columns[j, k]
+            system[i, j] += s
