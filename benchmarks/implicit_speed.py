@@ -1,10 +1,9 @@
 """Implicit ALS and exact top-N, ours against the implicit library: a round, lists for all users, one user's request.
 
 Rounds and lists: 810,000 synthetic interactions of 30,000 users with 41,000 items, both heavy-tailed, 64 factors,
-single precision, two threads. Requests: a model of ml-latest-small (9,724 films). Exact search: learnt vectors of
-many items against the product with all of them. Contenders take turns within each repeat, and a ratio is the median
-over the repeats of the ratio within one. Processor time is reported beside wall time: on a machine that does other
-work as well, it is the steadier of the two.
+single precision, two threads. Requests: a model of ml-latest-small (9,724 films), one thread. Contenders take turns
+within each repeat, and a ratio is the median over the repeats of the ratio within one. Processor time is reported
+beside wall time: on a machine that does other work as well, it is the steadier of the two.
 
 Run with ``python -m benchmarks.implicit_speed``; writes ``benchmarks/results/implicit_speed.md``.
 """
@@ -24,13 +23,12 @@ from recsys_utils.compiled import workers
 from recsys_utils.datasets import load_movielens
 from recsys_utils.models import ImplicitALS
 from recsys_utils.models.implicit_als import solve_side
-from recsys_utils.topn import SortedVectors, top_n_products
+from recsys_utils.topn import top_n_products
 
 SCALE = 50 if TINY else 1
 N_USERS, N_ITEMS, N_PAIRS = 30_000 // SCALE, 41_000 // SCALE, 810_000 // SCALE
 FACTORS, ALPHA, REGULARIZATION, N_BEST = 64, 10.0, 10.0, 20
 ROUNDS, REPEATS, REQUESTS = 3, 5, 300
-SEARCHED = (1_000, 10_000) if TINY else (9_724, 100_000, 1_000_000)
 THREADS = 2
 
 
@@ -199,58 +197,12 @@ def requests() -> pd.DataFrame:
         "ours, `recommend`": lambda r: model.recommend(users[r], n=10),
         "ours, `recommend_for` (both)": lambda r: model.recommend_for(*histories[r], n=10),
     }
-    table = taking_turns(contenders, len(rows))
+    with threadpool_limits(1, user_api="blas"):
+        table = taking_turns(contenders, len(rows))
     peers = np.array([0, 0, 2, 2, 0])
     table["ratio"] = table["median, µs"].to_numpy() / table["median, µs"].to_numpy()[peers]
     table.loc[4, "ratio"] = table["median, µs"][4] / table["median, µs"][[0, 2]].sum()
     return table
-
-
-def searches() -> pd.DataFrame:
-    """Top ten of one query, against the product with all vectors: norms of coefficient of variation 0.6."""
-    rng, tables = np.random.default_rng(3), []
-    for n_items in SEARCHED:
-        queries, items = learnt(n_items, rng)
-        index = SortedVectors(items)
-
-        def product(r, queries=queries, items=items):
-            scores = items @ queries[r]
-            best = np.argpartition(-scores, 10)[:10]
-            return best[np.argsort(-scores[best])]
-
-        contenders = {
-            "NumPy, product and argpartition": product,
-            "ours, `SortedVectors.search`": lambda r, q=queries, i=index: i.search(q[r : r + 1], 10)[0][0],
-        }
-        with threadpool_limits(1, user_api="blas"):
-            table = taking_turns(contenders, len(queries))
-            same = np.mean([np.array_equal(product(r), index.search(queries[r : r + 1], 10)[0][0]) for r in range(100)])
-        table.insert(0, "items", n_items)
-        table["ratio"] = table["median, µs"][0] / table["median, µs"]
-        table["same ids"] = same
-        tables.append(table)
-    return pd.concat(tables)
-
-
-def learnt(n_items: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors of 200 users and of many items, learnt from invented counts; norms pressed together."""
-    n_users = 20_000 // SCALE
-    n_pairs = max(6 * n_items, 30 * n_users)
-    users = rng.integers(n_users, size=n_pairs)
-    taste = rng.integers(40, size=n_users)[users]  # each user takes half of the items from one of 40 shelves
-    items = (n_items * rng.random(n_pairs) ** 3).astype(int)
-    own = rng.random(n_pairs) < 0.5
-    items[own] = np.minimum(items[own] // 40 * 40 + taste[own], n_items - 1)
-    pairs = np.unique(users * n_items + items)
-    data = Interactions(
-        np.arange(n_users), np.arange(n_items), pairs // n_items, pairs % n_items, np.ones(len(pairs))
-    )
-    model = ImplicitALS(factors=FACTORS, solver="cg", iterations=4, dtype="float32").fit(data)
-    vectors = model.item_factors_
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)
-    logs = np.log(norms)
-    pressed = np.exp((logs - logs.mean()) * (np.sqrt(np.log(1 + 0.6**2)) / logs.std()))
-    return model.user_factors_[:200], vectors / norms * pressed
 
 
 def taking_turns(contenders, n_questions) -> pd.DataFrame:
@@ -281,8 +233,6 @@ def main() -> None:
         markdown(lists, {**formats, "users with the same set": ".2%"}),
         "## One request: ml-latest-small, a history of about 100 films",
         markdown(requests(), {"median, µs": ".0f", "ratio": ".2f"}),
-        "## One query's top ten, exact, one thread (ratio: how many times as fast as the product)",
-        markdown(searches(), {"items": ",", "median, µs": ",.0f", "ratio": ".1f", "same ids": ".1%"}),
         packages=("implicit", "numba", "numpy"),
     )
 

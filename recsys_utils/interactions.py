@@ -469,7 +469,8 @@ def _look_up(kind: str, index: pd.Index, ids, strict: bool) -> np.ndarray:
             rows = np.array([-1])
     elif len(flat) < _FEW and array.dtype != object and index.is_monotonic_increasing and len(index):
         known = index.to_numpy()
-        rows = np.searchsorted(known, flat).clip(max=len(known) - 1)
+        rows = known.searchsorted(flat)
+        rows[rows == len(known)] = 0
         rows[known[rows] != flat] = -1
     else:
         rows = index.get_indexer(pd.Index(flat, dtype=flat.dtype)).astype(np.int64)

@@ -188,9 +188,13 @@ class Recommender(BaseEstimator, ABC):
         ids, scores : ndarray, shape (n,)
             As in :meth:`recommend`.
         """
-        scores = self.score_vector(self.fold_in(item_ids, values))
+        vector = self.fold_in(item_ids, values)
         self._check_list(n, exclude_seen)
-        return self._best(scores, n, without=self.rows_of_items(item_ids) if exclude_seen else [])
+        seen = np.atleast_1d(self.rows_of_items(item_ids)) if exclude_seen else np.zeros(0, np.int64)
+        if type(self).score_vector is Recommender.score_vector and self._sorted_vectors():
+            ids, scores = self._named(*self._search[1].search(vector[None], n, np.array([0, len(seen)]), np.sort(seen)))
+            return ids[0], scores[0]
+        return self._best(self.score_vector(vector), n, without=seen)
 
     def save(self, path) -> None:
         """Write the fitted model to a file, without its training data.
@@ -248,14 +252,15 @@ class Recommender(BaseEstimator, ABC):
         rows = self.rows_of_items(item_ids, strict=True)
         values = np.ones(rows.shape) if values is None else check_finite("values", values)
         rows, values = _one_dimensional(item_ids=rows, values=values)
-        order = np.argsort(rows)  # as in the training matrix, so that even the rounding is the same
+        order = rows.argsort()  # as in the training matrix, so that even the rounding is the same
         rows, values = rows[order], values[order]
         if (rows[1:] == rows[:-1]).any():
             raise InvalidInput("item_ids repeats an item: keep each once, with one value")
-        if (values < 0).any():
-            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
-        if not self.predicts_ratings:  # a value of 0 is no interaction
-            rows, values = rows[values > 0], values[values > 0]
+        if len(values) and (least := values.min()) <= 0:
+            if least < 0:
+                raise InvalidInput(f"values holds a negative value ({least:g}): drop it or shift the values")
+            if not self.predicts_ratings:  # a value of 0 is no interaction
+                rows, values = rows[values > 0], values[values > 0]
         return rows, values
 
     def rows_of_users(self, ids, *, strict: bool = False) -> np.ndarray:

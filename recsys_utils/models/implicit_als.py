@@ -196,8 +196,8 @@ class ImplicitALS(Recommender):
 
     def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         extra = self.alpha * transformed(values, self.values)
-        history, solve = self._equations(item_rows, extra)
-        return solve(history @ (1 + extra)).astype(self.dtype)
+        right, solve = self._equations(item_rows, extra)
+        return solve(right).astype(self.dtype)
 
     def explain(self, user_id, item_id) -> tuple[np.ndarray, np.ndarray]:
         r"""How much each item of a user's history adds to the score of another item.
@@ -228,8 +228,8 @@ class ImplicitALS(Recommender):
         target = self.item_factors_[one_row("item_id", item_id, self.rows_of_items)].astype(np.float64)
         rows, values = self.history_rows(item_ids, values)
         extra = self.alpha * transformed(values, self.values)
-        history, solve = self._equations(rows, extra)
-        contributions = (1 + extra) * (solve(target) @ history)
+        _, solve = self._equations(rows, extra)
+        contributions = (1 + extra) * (self.item_factors_[rows] @ solve(target))
         order = np.argsort(-contributions, kind="stable")
         return self.item_ids_[rows[order]], contributions[order]
 
@@ -245,19 +245,16 @@ class ImplicitALS(Recommender):
         return self.regularization * (confidence / mean) ** self.frequency_exponent, float(mean)
 
     def _equations(self, rows: np.ndarray, extra: np.ndarray):
-        """Item vectors of a history as columns, and the function that solves A x = b for its user."""
+        """Yᵀ c of a history, and the function that solves A x = b for its user."""
         confidence = len(self.item_factors_) + extra.sum()
         penalty = self.regularization * (confidence / self.mean_confidence_) ** self.frequency_exponent
-        history = self.item_factors_[rows].T.astype(np.float64, order="C")
-        system = self.gram_.copy()
-        system.flat[:: len(system) + 1] += penalty
-        _add_outer(system, history, extra)
+        system, right = _normal_equations(self.gram_, penalty, self.item_factors_, rows, extra)
 
         def solve(right: np.ndarray) -> np.ndarray:
             _, solution, failed = dposv(system.T, right, lower=0)  # the lower triangle, as Fortran sees it
             return np.full_like(solution, np.nan) if failed else solution
 
-        return history, solve
+        return right, solve
 
 
 class Side(NamedTuple):
@@ -362,14 +359,23 @@ def _conjugate_gradients(w, d, steps, t):
 
 
 @compiled(fastmath=_FAST)
-def _add_outer(system, columns, weights):
-    """Add the lower triangle of Yᵀ D Y, of columns Yᵀ. For one user plain loops need not wait for BLAS's threads."""
-    weighted = np.empty(len(weights))
-    for i in range(len(system)):
-        for k in range(len(weights)):
-            weighted[k] = weights[k] * columns[i, k]
-        for j in range(i + 1):
-            s = 0.0
-            for k in range(len(weights)):
-                s += weighted[k] * columns[j, k]
-            system[i, j] += s
+def _normal_equations(gram, penalty, items, rows, extra):
+    """A (its lower triangle, at least) and Yᵀ c of one user. Loops, as a request should not wait for BLAS's threads."""
+    n, f, kind = len(rows), len(gram), items.dtype.type
+    added, right, w = np.zeros((f, f), items.dtype), np.zeros(f), np.zeros((4, f), items.dtype)
+    for first in range(0, n, 4):  # four items at a time share the reads and writes of the sum
+        w[:] = 0
+        for q in range(min(4, n - first)):
+            v, wq, root, c = items[rows[first + q]], w[q], kind(np.sqrt(extra[first + q])), 1 + extra[first + q]
+            for j in range(f):
+                wq[j] = root * v[j]
+                right[j] += c * v[j]
+        w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
+        for i in range(f):
+            s0, s1, s2, s3, row = w0[i], w1[i], w2[i], w3[i], added[i]
+            for j in range(min(f, 16 * (i // 16 + 1))):  # whole vector registers
+                row[j] += s0 * w0[j] + s1 * w1[j] + s2 * w2[j] + s3 * w3[j]
+    system = gram + added
+    for i in range(f):
+        system[i, i] += penalty
+    return system, right
