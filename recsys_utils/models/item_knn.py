@@ -77,8 +77,7 @@ def nearest_rows(matrix: sparse.csr_matrix, neighbours: int, shrinkage: float) -
     for start in range(0, n_rows, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n_rows))
         product = (matrix[rows] @ columns).toarray()
-        scale = length[rows, None] * length[None, :] + shrinkage
-        similarity = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
+        similarity = shrunk_cosines(product, length[rows, None] * length[None, :], shrinkage)
         similarity[np.arange(len(rows)), rows] = 0.0  # a row does not vote for itself
         found, kept = top_n(similarity, n_kept)
         pointers = np.arange(0, found.size + 1, n_kept)
@@ -86,3 +85,9 @@ def nearest_rows(matrix: sparse.csr_matrix, neighbours: int, shrinkage: float) -
     similarity = sparse.vstack(blocks, format="csr")
     similarity.eliminate_zeros()
     return similarity
+
+
+def shrunk_cosines(product: np.ndarray, lengths: np.ndarray, shrinkage: float = 0.0) -> np.ndarray:
+    """Dot products over products of lengths plus `shrinkage`; 0 where that is 0."""
+    scale = lengths + shrinkage
+    return np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)

@@ -6,7 +6,7 @@ import numpy as np
 from ..check import check_int
 from ..interactions import Interactions
 from .base import Recommender, not_negative
-from .item_knn import nearest_rows
+from .item_knn import nearest_rows, shrunk_cosines
 from .weighting import check_values, weighted_matrix, weighted_vector
 
 
@@ -55,15 +55,13 @@ class UserKNN(Recommender):
         """Cosines of the items' columns: who took one, took the other."""
         product = (self.rows_.T @ self.rows_[:, [item_row]]).toarray().ravel()
         length = np.sqrt(np.asarray(self.rows_.multiply(self.rows_).sum(axis=0)).ravel())
-        scale = length * length[item_row]
-        return np.divide(product, scale, out=np.zeros(len(scale)), where=scale > 0)
+        return shrunk_cosines(product, length * length[item_row])
 
     def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Similarities of the new user to the known ones, shape (n_users,)."""
         mine = weighted_vector(item_rows, values, self.values, self.rows_.shape[1])
         lengths = np.sqrt(np.asarray(self.rows_.multiply(self.rows_).sum(axis=1)).ravel())
-        scale = lengths * np.linalg.norm(mine) + self.shrinkage
-        similarity = np.divide(self.rows_ @ mine, scale, out=np.zeros(len(scale)), where=scale > 0)
+        similarity = shrunk_cosines(self.rows_ @ mine, lengths * np.linalg.norm(mine), self.shrinkage)
         similarity[np.argsort(-similarity, kind="stable")[self.neighbours :]] = 0.0
         return similarity
 
