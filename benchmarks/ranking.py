@@ -1,11 +1,12 @@
 """Ranking on MovieLens 100k and on Last.fm: settings searched on validation data, the test part looked at once.
 
 MovieLens 100k: 75/25 split stratified per item, every test interaction relevant (the protocol of the
-recommenders team's published comparison), five seeds of the split. The settings are searched inside the training
-part of the first seed's split alone, on validation splits of it, and kept for the other seeds. Their test parts share
-rows with the first one's training part, so only the first seed's figures are blind in the strict sense.
+recommenders team's published comparison), five seeds of the split. Last.fm: 80/20 split stratified per listener, three
+seeds.
 
-Last.fm: 80/20 split stratified per listener, three seeds, searched likewise.
+The settings of the rivals are searched inside the training part of the first seed's split alone, and kept for the
+other seeds. Those of the best model, a blend, and of its parts are searched anew inside the training part of each
+seed, so that each of its figures is blind: the test part of a seed is seen by nothing that was chosen for it.
 
 Every contender gets the same number of trials, drawn from declared ranges; where the winner lies at an edge of its
 range, the table says so. Run with ``python -m benchmarks.ranking``; writes ``benchmarks/results/ranking.md``.
@@ -16,15 +17,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import loguniform, randint, uniform
 
+from benchmarks._features import WithFeatures, indicators
 from benchmarks._results import TINY, markdown, write_results
 from recsys_utils import Interactions, load_lastfm, load_movielens
+from recsys_utils.book import ImplicitLibrary
 from recsys_utils.evaluation import RankingProtocol, compare, tune
 from recsys_utils.models import BPR, EASE, Blend, ImplicitALS, ItemKNN, Popularity
 from recsys_utils.split import stratified_holdout
 
-N_TRIALS = 2 if TINY else 30  # of every contender
+N_TRIALS = 2 if TINY else 20  # of every contender
 N_BLENDED = 6  # the best settings of iALS that a blend averages, each from a start of its own
-WEIGHTS = [0.0, 1.0] if TINY else [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0]
+WEIGHTS = [1.0] if TINY else [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+FACTORS = [16] if TINY else [32, 64, 128]
 
 
 def ials(*, alpha: float, penalty: float, rng: int = 0, **settings) -> ImplicitALS:
@@ -32,24 +36,52 @@ def ials(*, alpha: float, penalty: float, rng: int = 0, **settings) -> ImplicitA
     return ImplicitALS(alpha=alpha, regularization=alpha * penalty, solver="cg", dtype="float32", rng=rng, **settings)
 
 
-def spaces(values: list[str]) -> dict:
+def library(*, values: str, alpha: float, penalty: float, factors: int) -> ImplicitLibrary:
+    """The implicit library's, likewise."""
+    return ImplicitLibrary(values=values, alpha=alpha, options={
+        "factors": factors, "regularization": alpha * penalty, "iterations": 2 if TINY else 15, "num_threads": 1,
+    })
+
+
+def rivals(values: list[str]) -> dict:
     """Contenders and their ranges; `values` are ways to use the strength of an interaction."""
-    wide = {"factors": [16] if TINY else [64, 128], "iterations": [2]} if TINY else {"factors": [32, 64, 128]}
     return {
         "popularity": (Popularity, {}),
         "item-kNN": (ItemKNN, {"neighbours": randint(10, 500), "shrinkage": loguniform(0.5, 1000)}),
-        "BPR": (BPR, wide | {
-            "learning_rate": loguniform(0.01, 0.3), "regularization": loguniform(0.001, 0.3),
+        "BPR": (BPR, {
+            "factors": FACTORS, "learning_rate": loguniform(0.01, 0.3), "regularization": loguniform(0.001, 0.3),
             "iterations": [2] if TINY else [60, 120],
         }),
-        "EASE": (EASE, {
-            "values": values, "regularization": loguniform(30, 6000), "dropout": uniform(0, 0.9),
+        "ALS, implicit": (library, {
+            "values": [*values, "bm25"], "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60), "factors": FACTORS,
         }),
-        "iALS": (ials, wide | {
-            "values": values, "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60),
-            "frequency_exponent": uniform(0, 1),
+    } | parts(values)
+
+
+def parts(values: list[str]) -> dict:
+    """The two families that a blend is made of, and their ranges."""
+    return {
+        "EASE": (EASE, {"values": values, "regularization": loguniform(30, 6000), "dropout": uniform(0, 0.9)}),
+        "iALS": (ials, {
+            "factors": FACTORS, "values": values, "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60),
+            "frequency_exponent": uniform(0, 1), "iterations": [2 if TINY else 15],
         }),
     }
+
+
+def with_features(contenders: dict, features: dict) -> dict:
+    """The same contenders, which also see the features; what a feature counts for is drawn as well."""
+
+    def seeing(model):
+        def make(*, values, user_weight, item_weight, **settings):
+            return WithFeatures(
+                model=model(values="raw", **settings), values=values, user_weight=user_weight, item_weight=item_weight,
+                **features,
+            )
+        return make
+
+    weights = {"user_weight": loguniform(0.1, 3), "item_weight": loguniform(0.1, 3)}
+    return {f"{name} with features": (seeing(model), space | weights) for name, (model, space) in contenders.items()}
 
 
 def told(settings: dict) -> str:
@@ -58,57 +90,89 @@ def told(settings: dict) -> str:
                      for name, value in settings.items())
 
 
-def study(title, data, split, validate, seeds, contenders, published=()) -> list[str]:
-    """Search, then test on all seeds; returns blocks of Markdown."""
-    splits = [split(data, seed) for seed in seeds]
-    validation = validate(splits[0].train)
+class Searched:
+    """What searches found for one split, on validation data cut from its training part."""
 
-    def search(model, space, n_trials=N_TRIALS):
-        found = tune(model, space, splits[0], "ndcg@10", n_trials, validation=validation)
-        print(title, found.summary(), flush=True)
+    def __init__(self, title: str, split, validation):
+        self.title, self.split, self.validation, self.found = title, split, validation, {}
+
+    def search(self, name: str, make, space: dict, n_trials: int | None = N_TRIALS):
+        """The search of one contender, which is kept under its name."""
+        found = tune(make, space, self.split, "ndcg@10", n_trials, validation=self.validation)
+        print(self.title, name, found.summary(), flush=True)
+        self.found[name] = found
         return found
 
-    found = {name: search(*contender) for name, contender in contenders.items()}
-    several = [found["iALS"].settings[trial] for trial in found["iALS"].ranking.index[:N_BLENDED]]
+    def blend(self, families: dict) -> str:
+        """Search both families and the weight between them; the name of the blend."""
+        (first, ease), (second, own) = (
+            (name, self.found.get(name) or self.search(name, *family)) for name, family in families.items()
+        )
+        several = [own.settings[trial] for trial in own.ranking.index[:N_BLENDED]]
 
-    def blend(weight):
-        models = [EASE(**found["EASE"].best)] + [ials(**settings, rng=seed) for seed, settings in enumerate(several)]
-        return Blend(models=models, weights=[1.0] + [weight / len(several)] * len(several))
+        def make(weight):
+            models = [ease.model_class(**ease.best)]
+            models += [own.model_class(**settings, rng=start) for start, settings in enumerate(several)]
+            return Blend(models=models, weights=[1.0] + [weight / len(several)] * len(several))
 
-    found[f"blend of EASE and the {N_BLENDED} best iALS"] = search(blend, {"weight": WEIGHTS}, None)
-    models = {name: one.model_class(**one.best) for name, one in found.items()}
-    runs = [compare(models, RankingProtocol(part, 10, ("ndcg",))) for part in splits]
-    values = pd.concat([run["ndcg@10"] for run in runs], axis=1)
+        name = f"blend of {first} and the {N_BLENDED} best {second}"
+        self.search(name, make, {"weight": WEIGHTS}, None)
+        return name
+
+    def models(self) -> dict:
+        """The best of each contender, not fitted."""
+        return {name: one.model_class(**one.best) for name, one in self.found.items()}
+
+
+def study(title, data, split, validate, seeds, values, features=None, published=()) -> list[str]:
+    """Search, then test on all seeds; returns blocks of Markdown."""
+    families = with_features(parts(values), features) if features else parts(values)
+    runs, first = [], None
+    for seed in seeds:
+        part = split(data, seed)
+        here = Searched(f"{title}, seed {seed}:", part, validate(part.train))
+        if first is None:
+            first = here
+            for name, rival in rivals(values).items():
+                here.search(name, *rival)
+        best = here.blend(families)
+        runs.append(compare(first.models() | here.models(), RankingProtocol(part, 10, ("ndcg",))))
+        print(runs[-1]["ndcg@10"], flush=True)
+    found = first.found
+    scores = pd.concat([run["ndcg@10"] for run in runs], axis=1)
     table = pd.DataFrame({
         "tried": {name: len(one.trials) for name, one in found.items()},
         "validation": {name: one.score for name, one in found.items()},
-        "first seed": values.iloc[:, 0],
-        "mean of all": values.mean(axis=1),
-        "lowest": values.min(axis=1),
-        "highest": values.max(axis=1),
+        "first seed": scores.iloc[:, 0],
+        "mean of all": scores.mean(axis=1),
+        "lowest": scores.min(axis=1),
+        "highest": scores.max(axis=1),
         "fit, s": pd.concat([run["fit seconds"] for run in runs], axis=1).min(axis=1),
+        "searched": {name: "each seed" if name in {*families, best} else "first seed" for name in found},
         "settings": {name: told(one.best) for name, one in found.items()},
         "at an edge": {name: told(one.edges) for name, one in found.items()},
     })
     rows = pd.DataFrame({"first seed": dict(published)}).rename(lambda name: f"{name} (published)")
     table = pd.concat([table, rows]).sort_values("first seed", ascending=False).rename_axis("model")
-    text = table[["settings", "at an edge"]].fillna("")
+    text = table[["searched", "settings", "at an edge"]].fillna("")
     formats = dict.fromkeys(("validation", "first seed", "mean of all", "lowest", "highest"), ".4f")
     return [f"## {title}", markdown(table.assign(**text), formats | {"tried": ".0f", "fit, s": ".2f"})]
 
 
 def main() -> None:
     """Run both studies and write the tables."""
-    films = Interactions.from_frame(load_movielens("ml-100k").ratings)
+    movielens = load_movielens("ml-100k")
+    films = Interactions.from_frame(movielens.ratings)
     plays = Interactions.from_frame(load_lastfm().counts, item="artistId", value="plays")
     published = [("BiVAE", 0.475), ("BPR", 0.442), ("LightGCN", 0.420), ("NCF", 0.396), ("SAR", 0.382)]
     if TINY:
         films, plays = (data.select(np.arange(min(len(data), 8000))) for data in (films, plays))
     blocks = [
-        '"First seed" is the split with seed 42; settings were chosen inside its training part ("validation": mean '
-        f"over validation splits, lower because the test rows are missing there as well), {N_TRIALS} trials for each "
-        "contender that has any settings. Fit times are the best over the seeds, without Numba's compilation, on two "
-        "cores. Protocols: the benchmark's docstring."
+        '"First seed" is the split with seed 42; settings shown are those chosen inside its training part '
+        '("validation": mean over validation splits, lower because the test rows are missing there as well), '
+        f"{N_TRIALS} trials for each contender that has any settings. The blend and its parts are searched anew for "
+        "each seed. Fit times are the best over the seeds, without Numba's compilation, on two cores. Protocols: the "
+        "benchmark's docstring."
     ]
     blocks += study(
         "MovieLens 100k, 75/25 per film, five seeds",
@@ -117,7 +181,11 @@ def main() -> None:
         # Small validation parts: the best penalty grows with the data, and 90% is close to all of the training part.
         lambda train: [stratified_holdout(train, by="item", test_size=0.1, rng=seed) for seed in (101, 102, 103, 104)],
         (42, 1) if TINY else (42, 1, 2, 3, 4),
-        spaces(["raw", "sqrt", "binary"]),
+        ["raw", "sqrt", "binary"],
+        {
+            "user_features": indicators(movielens.users, "userId", "age_group", "gender", "occupation"),
+            "item_features": indicators(movielens.movies, "movieId", "genres"),
+        },
         published,
     )
     blocks += study(
@@ -126,9 +194,9 @@ def main() -> None:
         lambda data, seed: stratified_holdout(data, by="user", test_size=0.2, rng=seed),
         lambda train: [stratified_holdout(train, by="user", test_size=0.2, rng=seed) for seed in (101, 102)],
         (42, 1) if TINY else (42, 1, 2),
-        spaces(["log", "binary"]),
+        ["log", "binary"],
     )
-    write_results("ranking", "Ranking: nDCG@10", *blocks, packages=("numpy", "numba", "scikit-learn"))
+    write_results("ranking", "Ranking: nDCG@10", *blocks, packages=("numpy", "numba", "scikit-learn", "implicit"))
 
 
 if __name__ == "__main__":
