@@ -150,7 +150,8 @@ def p1_methods() -> list[Method]:
     data = load_movielens("ml-latest-small")
     point = {"factors": [4, 8], "regularization": [10.0, 15.0, 20.0]}
     by_als = dict(solver="als", noise_field=None, iterations=25, linear_regularization=4.0)
-    best = dict(windows=True, crosses=CROSSES, **LONG)
+    watched = ("user", "history", *ALL[1:])
+    best = dict(crosses=CROSSES, **LONG)
     return [
         method(data, "xLearn FM: user, film", ("user", "item"), RATES, XLearn),
         method(data, "xLearn FM: + genres, year of release", FILM, RATES, XLearn),
@@ -165,9 +166,13 @@ def p1_methods() -> list[Method]:
         method(data, "FM: + date of rating", ALL, RANKS, **SHORT),
         method(data, "FM: the same, one noise for all users", ALL, RANKS, noise_field=None, **SHORT),
         method(data, "FM by ALS: the same", ALL, point, **by_als),
-        method(data, "FM: + films watched, genres, years, date", ("user", "history", *ALL[1:]), RANKS, **SHORT),
+        method(data, "FM: + films watched, genres, years, date", watched, RANKS, **SHORT),
+        method(data, "FM: + crosses, longer (best recipe)", watched, {"factors": [10, 20]}, **best),
         method(data, "FM: user, film, genres, years, date, windows of time", ALL, RANKS, windows=True, **SHORT),
-        method(data, "FM: + crosses, longer (best recipe with windows)", ALL, {"factors": [10, 20]}, **best),
+        method(
+            data, "FM: + films watched, crosses, longer (best recipe with windows)", watched, {"factors": [10, 20]},
+            windows=True, **best,
+        ),
     ]
 
 
