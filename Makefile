@@ -13,7 +13,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 SITE := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test package lab execute bench lock conda clean interpreter servers
+.PHONY: help book test package lab execute live bench lock conda clean interpreter servers
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lab: $(VENV)/.run  ## open the notebooks in JupyterLab, or with ARGS="--no-brows
 
 execute: $(VENV)/.run  ## run text sources into notebooks, all or CH="svd ..."
 	$(BIN)/python book/execute.py $(CH)
+
+live: $(VENV)/.run  ## fit the model of the live recommender again, into book/_static/live/model.js
+	$(BIN)/python book/live_model.py
 
 bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/results, or B="ranking ..."
 	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \

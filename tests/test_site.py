@@ -4,18 +4,13 @@ The browser is the one that ``$CHROMIUM`` names, one of Chromium's family on the
 is none the tests that need it are skipped, but fail in continuous integration.
 """
 
-import os
 import re
 from importlib.resources import files
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from site_build import BROWSERS, ROOT, Page, build, find_browser, serve, toc_pages
+from site_build import ROOT, Page, build, serve, toc_pages
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 PAGES = toc_pages()
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
 # All code has the same few colours: the contrast of the words in a dozen blocks is enough, and fast to check.
@@ -57,34 +52,6 @@ def address(site):
     """Address of a local server of the site."""
     with serve(site) as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """One Chromium for all tests."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = find_browser(playwright.chromium.executable_path)
-        if path is None:
-            tell = f"NO BROWSER among {', '.join(BROWSERS)}: pages are NOT tested. Install chromium or set CHROMIUM"
-            integration = os.environ.get("CI") or os.environ.get("RECSYS_FORBID_SKIPS") == "1"
-            pytest.fail(tell) if integration else pytest.skip(tell)
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(browser):
-    """A fresh profile of ordinary desktop size that logs whatever goes wrong on its pages."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
-    )
-    context.troubles = []
-    context.set_default_timeout(60_000)
-    yield context
-    context.close()
 
 
 def open_page(context, url, origin):
