@@ -87,7 +87,7 @@ LIST = """
 """
 MORE = '<p class="live-more"><a href="live.html">Turn its knobs, and see yourself on the map of films</a></p>'
 KNOBS = """
-<div class="live-knobs">
+<div class="live-knobs" role="group" aria-label="Knobs">
 <p class="live-equation" aria-label="The equation of your vector x">( <i>G</i> + <b data-out="alpha"></b> Σ
 <i>v</i><sub>j</sub> <i>y</i><sub>j</sub> <i>y</i><sub>j</sub><sup>⊤</sup> +
 <b data-out="regularization"></b> <i>I</i> ) <i>x</i> = Σ
@@ -103,7 +103,7 @@ KNOB = """<div class="live-knob"><label for="live-{name}">{label}</label>
 <p id="live-{name}-says">{says}</p></div>
 """
 MAP = """
-<div class="live-map">
+<div class="live-map" role="group" aria-label="Map of films">
 <div class="live-map-head">
 <label>Axes <select data-do="axes"><option value="0,1">1 and 2</option><option value="1,2">2 and 3</option>
 <option value="2,3">3 and 4</option></select></label>
@@ -111,6 +111,8 @@ MAP = """
 <input type="text" data-do="mark" autocomplete="off" placeholder="A title, or a part of one"></label>
 </div>
 <canvas role="img" aria-label="Map of all films by two factors, with you and your films on it"></canvas>
+<p class="live-legend">In colour, you and your films; in bold, your list. The farther a film lies in the direction of
+the dashed line, the more these two axes add to its score. Click a film to like it.</p>
 <div class="live-knob"><label for="live-angle">Rotate the axes</label>
 <input type="range" id="live-angle" min="-180" max="180" step="5" value="0" aria-describedby="live-angle-says">
 <span class="live-value" data-out="angle"></span>
@@ -139,8 +141,8 @@ def _knobs(model: dict) -> str:
             ),
             (
                 "factors", "Factors kept", 2, factors, 1,
-                "The vectors are turned to their principal axes first: the first number of all films has the largest "
-                "squares, each further one smaller ones. What is left of your taste with two?",
+                "The vectors are turned to their principal axes first, so that the first factor carries most (the "
+                "largest sum of squares over all films) and each further one less. What is left of you with two?",
             ),
         )
     )

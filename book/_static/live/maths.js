@@ -120,7 +120,15 @@ const Live = (() => {
 
   // Rows of the n largest scores, ties in order of row, without those in `seen`.
   function best(all, n, seen) {
-    return [...all.keys()].filter(row => !seen.has(row)).sort((p, q) => all[q] - all[p] || p - q).slice(0, n);
+    const found = [];
+    for (let row = 0; row < all.length; row++) {
+      if (seen.has(row) || (found.length === n && all[row] <= all[found[n - 1]])) continue;
+      let place = found.length;
+      while (place > 0 && all[found[place - 1]] < all[row]) place--;
+      found.splice(place, 0, row);
+      found.length = Math.min(found.length, n);
+    }
+    return found;
   }
 
   return { vectorsOf, table, keep, rotate, foldIn, scores, contributions, without, best };

@@ -218,6 +218,12 @@
 
   const out = (name, text) => { for (const place of root.querySelectorAll(`[data-out=${name}]`)) place.textContent = text; };
 
+  // 8e-17 as 8 · 10⁻¹⁷
+  function powerOfTen(number) {
+    const [digit, exponent] = number.toExponential(0).split("e");
+    return `${digit} · 10${exponent.replace("+", "").replace("-", "⁻").replace(/\d/g, d => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d])}`;
+  }
+
   function showKnobs({ scores, time }) {
     const now = settings(), [, b] = axes();
     for (const name in KNOBS) $(`#live-${name}`).value = knobs[name];
@@ -235,7 +241,7 @@
     else if (kept !== plain) {
       const before = Live.scores(plain, Live.without(Live.foldIn(plain, history(), now).x, average(false), knobs.taste));
       const change = Math.max(...before.map((score, film) => Math.abs(score - scores[film])));
-      text = `Every film has moved by ${knobs.angle}°, and no score by more than ${change.toExponential(0).replace("e", " · 10^")}: ` +
+      text = `Every film has moved by ${knobs.angle}°, and no score by more than ${powerOfTen(change)}: ` +
         "only the axes are new. What an axis “means” is ours to choose.";
     }
     $(".live-turned").textContent = text;
@@ -303,6 +309,7 @@
     if (found.length) {
       options.hidden = false;
       search.setAttribute("aria-expanded", "true");
+      options.scrollIntoView({ block: "nearest" });
     } else if (search.value.trim()) $(".live-status").textContent = "No film of that name has enough ratings to be in the model.";
   };
   search.onblur = closeOptions;
