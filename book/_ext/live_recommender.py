@@ -156,7 +156,8 @@ def live_html(form: str, static: str) -> str:
         parts += [KNOBS.format(knobs=_knobs(model)), MAP]
     return (
         f'<link rel="stylesheet" href="{static}live.css">\n'
-        '<script>document.documentElement.classList.add("live-on")</script>\n'
+        '<script>document.documentElement.classList.add("live-on");\n'
+        'if (location.hash.startsWith("#films=")) document.documentElement.classList.add("live-linked")</script>\n'
         f'<div class="live live-{form}" data-model="{static}model.js">\n'
         f'{_fallback(model)}\n{"".join(parts)}</div>\n'
         f'<script defer src="{static}maths.js"></script>\n<script defer src="{static}page.js"></script>\n'
@@ -172,6 +173,7 @@ class LiveRecommender(SphinxDirective):
         """Make the HTML."""
         form = directives.choice(self.arguments[0], ("full", "short"))
         self.env.note_dependency(str(MODEL))
+        self.env.note_dependency(__file__)
         static = "../" * self.env.docname.count("/") + "_static/live/"
         return [nodes.raw("", live_html(form, static), format="html")]
 

@@ -118,6 +118,7 @@
     showMine();
     showList(any);
     writeAddress();
+    document.documentElement.classList.remove("live-linked");
     $(".live-empty").hidden = any;
     $(".live-status").textContent = [said, any && `First on your list: ${names[shown[0].film].name}.`].filter(Boolean).join(" ");
     strip($(".live-you"), any ? result.x : new Float64Array(CELLS), Math.max(...result.x.map(Math.abs)));
