@@ -171,7 +171,7 @@
     $(".live-mine ul").replaceChildren(...mine.map(([film, stars]) => {
       const { name } = names[film], choice = make("select", { onchange: () => like(film, +choice.value) });
       choice.setAttribute("aria-label", `Stars for ${name}`);
-      for (const n of new Set([5, 4, 3, 2, 1, 0, stars]))
+      for (const n of [...new Set([5, 4, 3, 2, 1, 0, stars])].sort((p, q) => q - p))
         choice.append(make("option", { value: n, textContent: n ? "★".repeat(Math.floor(n)) + (n % 1 ? "½" : "") : "not for me", selected: n === stars }));
       return make("li", {}, make("span", {}, ...titled(film)), choice, button("✕", `Take ${name} off`, () => like(film, null)));
     }));
@@ -341,7 +341,7 @@
   // ------------------------------------------------------------------ the map
 
   const canvas = $("canvas");
-  let target = null, hovered = -1, points = [];
+  let target = null, hovered = -1, points = [], move = 0;
 
   function moveTo(x) {
     const [a, b] = axes(), from = you;
@@ -354,10 +354,10 @@
       target = [(x[a] ?? 0) * scale, (x[b] ?? 0) * scale];
     }
     if (!from || !target || calm.matches) { you = target; return draw(); }
-    const began = performance.now();
+    const began = performance.now(), mine = ++move;
     const step = now => {
       const part = Math.min(1, (now - began) / 300), eased = 1 - (1 - part) ** 3;
-      if (!target) return;
+      if (!target || mine !== move) return;
       you = from.map((value, i) => value + eased * (target[i] - value));
       draw();
       if (part < 1) requestAnimationFrame(step);
