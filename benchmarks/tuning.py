@@ -21,7 +21,7 @@ COMPETITIONS = [
     "ml-latest-small/ratings", "ml-100k/ratings", "ml-latest-small/lists", "ml-100k/lists", "lastfm-2k/lists",
 ]
 N_TRIALS = 3 if TINY else 20
-SECONDS = 10 if TINY else 300  # a search ends there: a trial of SVD++, or of EASE on 17,632 artists, takes minutes
+SECONDS = 10 if TINY else 300  # a search starts no further trial then; those of SVD++ take minutes on a busy machine
 
 
 def search(data_set: str, task: str, names: list[str]) -> dict:
