@@ -65,8 +65,9 @@ def check_finite(name: str, values) -> np.ndarray:
         array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(f"{name} must be numbers: {error}; convert or drop the other rows") from error
-    bad = ~np.isfinite(array)
-    if bad.any():
+    finite = np.isfinite(array)
+    if np.count_nonzero(finite) < finite.size:
+        bad = ~finite
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         place = where[0] if len(where) == 1 else where
         raise InvalidInput(

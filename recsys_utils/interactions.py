@@ -470,11 +470,12 @@ def _look_up(kind: str, index: pd.Index, ids, strict: bool) -> np.ndarray:
     elif len(flat) < _FEW and array.dtype != object and index.is_monotonic_increasing and len(index):
         known = index.to_numpy()
         rows = known.searchsorted(flat)
-        rows[rows == len(known)] = 0
-        rows[known[rows] != flat] = -1
+        strangers = known.take(rows, mode="clip") != flat
+        if np.count_nonzero(strangers):
+            rows[strangers] = -1
     else:
         rows = index.get_indexer(pd.Index(flat, dtype=flat.dtype)).astype(np.int64)
-    if strict and (rows < 0).any():
+    if strict and np.count_nonzero(rows < 0):
         unknown = flat[rows < 0]
         shown = ", ".join(repr(_plain(one)) for one in unknown[:3])
         raise UnknownIdError(

@@ -158,6 +158,39 @@ class TestImplicitALS(ModelContract):
             model.fold_in(*data.history(13)), model.user_factors_[2], rtol=1e-9, atol=1e-12
         )
 
+    @pytest.mark.parametrize("exponent", [0.0, 0.7])
+    def test_fold_in_item_solves_the_dense_ridge_problem_of_the_item(self, data, exponent):
+        model = ImplicitALS(factors=5, regularization=0.3, alpha=2.0, frequency_exponent=exponent, iterations=3)
+        users = model.fit(data).user_factors_
+        confidence = 1 + 2.0 * data.matrix.toarray()
+        total = confidence.sum(0)
+        for column in range(data.n_items):
+            who = data.matrix[:, column].nonzero()[0][::-1]  # in any order
+            c = confidence[:, column]
+            penalty = 0.3 * (total[column] / total.mean()) ** exponent
+            system = users.T @ (c[:, None] * users) + penalty * np.eye(5)
+            vector = model.fold_in_item(data.user_ids[who], data.matrix[:, column].toarray().ravel()[who])
+            np.testing.assert_allclose(vector, np.linalg.solve(system, users.T @ (c * (c > 1))), rtol=1e-7, atol=1e-10)
+
+    def test_fold_in_item_checks_the_users(self, model):
+        assert not model.fold_in_item([]).any()
+        np.testing.assert_array_equal(model.fold_in_item(USERS[:2]), model.fold_in_item(USERS[1::-1], [1, 1]))
+        for users, values, error, message in [
+            ([UNKNOWN], None, UnknownIdError, "user"), ([USERS[0]] * 2, None, InvalidInput, "user_ids repeats"),
+            (USERS[:2], [1], InvalidInput, "user_ids"), (USERS[:1], [-1], InvalidInput, "negative"),
+            (USERS[:1], [np.nan], InvalidInput, "NaN"),
+        ]:
+            with pytest.raises(error, match=message):
+                model.fold_in_item(users, values)
+
+    @pytest.mark.parametrize("factors", [1, 3, 16, 17])
+    def test_fold_in_with_an_odd_number_of_factors(self, data, factors):
+        model = ImplicitALS(factors=factors, iterations=2).fit(data)
+        for user in USERS:
+            row = int(data.rows_of_users(user))
+            vector = model.fold_in(*data.history(user))
+            np.testing.assert_allclose(vector, model.user_factors_[row], rtol=1e-7, atol=1e-9)
+
     def test_fold_in_without_values_counts_each_item_once(self, model):
         np.testing.assert_array_equal(model.fold_in([5, 100]), model.fold_in([5, 100], [1, 1]))
 

@@ -12,7 +12,7 @@ from ..check import check_choice, check_int, check_rng
 from ..compiled import check_threads, compiled, workers
 from ..errors import Diverged
 from ..interactions import Interactions
-from .base import Recommender, not_negative, one_row, pair_products, positive
+from .base import Recommender, finite_vector, not_negative, one_row, pair_products, positive
 from .weighting import VALUES, transformed, weighted_matrix
 
 _INIT_SCALE = 0.1
@@ -83,8 +83,8 @@ class ImplicitALS(Recommender):
     Attributes
     ----------
     user_factors_, item_factors_ : ndarray, shapes (n_users, factors) and (n_items, factors)
-    gram_ : ndarray, shape (factors, factors)
-        G of the items.
+    gram_, gram_of_users_ : ndarray, shape (factors, factors)
+        G of the items, and its like of the users, :math:`X^\top X`.
     mean_confidence_ : float
         :math:`\bar C` of the users.
 
@@ -147,9 +147,9 @@ class ImplicitALS(Recommender):
                 users = solve_side(by_user, items, users, steps, deal)
                 items = solve_side(by_item, users, items, steps, deal)
             users = solve_side(by_user, items, users, 0, deal)
-            gram = _gram(items)
+            grams = _gram(items), _gram(users)
         self.user_factors_, self.item_factors_ = users, items
-        self.gram_, self.mean_confidence_ = gram, mean_confidence
+        (self.gram_, self.gram_of_users_), self.mean_confidence_ = grams, mean_confidence
 
     def objective(self, interactions: Interactions, user_factors=None, item_factors=None) -> float:
         r"""What the model minimises, for any factors: its own by default, or those of another solver.
@@ -199,6 +199,35 @@ class ImplicitALS(Recommender):
         right, solve = self._equations(item_rows, extra)
         return solve(right).astype(self.dtype)
 
+    def fold_in_item(self, user_ids, values=None) -> np.ndarray:
+        r"""The vector of an item that is not in the training data, from its first users.
+
+        :meth:`fold_in` with the sides exchanged: :math:`(X^\top X + X_i^\top D_i X_i + \lambda_i I)\, y_i = X_i^\top
+        c_i`, where :math:`X_i` holds the vectors of those users. Its dot products with user vectors, those of
+        :meth:`fold_in` too, are the item's scores.
+
+        Parameters
+        ----------
+        user_ids : array-like of raw ids, shape (n,)
+            Without repeats; n may be 0.
+        values : array-like, shape (n,), optional
+            Ratings or counts, not negative; by default all 1.
+
+        Returns
+        -------
+        ndarray, shape (factors,)
+
+        Raises
+        ------
+        UnknownIdError
+            For a user that the training data does not have.
+        InvalidInput
+            For NaN, infinite or negative values, repeated users and unequal lengths.
+        """
+        rows, values = self.sorted_history(self.rows_of_users(user_ids, strict=True), values, "user_ids")
+        right, solve = self._equations(rows, self.alpha * transformed(values, self.values), of_item=True)
+        return finite_vector(solve(right).astype(self.dtype), values)
+
     def explain(self, user_id, item_id) -> tuple[np.ndarray, np.ndarray]:
         r"""How much each item of a user's history adds to the score of another item.
 
@@ -244,11 +273,14 @@ class ImplicitALS(Recommender):
         mean = confidence.mean()
         return self.regularization * (confidence / mean) ** self.frequency_exponent, float(mean)
 
-    def _equations(self, rows: np.ndarray, extra: np.ndarray):
-        """Yᵀ c of a history, and the function that solves A x = b for its user."""
-        confidence = len(self.item_factors_) + extra.sum()
-        penalty = self.regularization * (confidence / self.mean_confidence_) ** self.frequency_exponent
-        system, right = _normal_equations(self.gram_, penalty, self.item_factors_, rows, extra)
+    def _equations(self, rows: np.ndarray, extra: np.ndarray, of_item: bool = False):
+        """Yᵀ c of a user's history, and the function that solves A x = b for this user; or the same of an item."""
+        users, items, mean = self.user_factors_, self.item_factors_, self.mean_confidence_
+        fixed, gram = (users, self.gram_of_users_) if of_item else (items, self.gram_)
+        if of_item:  # both sides share one sum of confidences
+            mean = mean * len(users) / len(items)
+        penalty = self.regularization * ((len(fixed) + extra.sum()) / mean) ** self.frequency_exponent
+        system, right = _normal_equations(gram, penalty, fixed, rows, extra)
 
         def solve(right: np.ndarray) -> np.ndarray:
             _, solution, failed = dposv(system.T, right, lower=0)  # the lower triangle, as Fortran sees it
@@ -371,10 +403,15 @@ def _normal_equations(gram, penalty, items, rows, extra):
                 wq[j] = root * v[j]
                 right[j] += c * v[j]
         w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
-        for i in range(f):
+        for i in range(0, f, 2):  # and two rows of it
+            k = min(i + 1, f - 1)
+            once = kind(k > i)  # the last of an odd number of rows is its own neighbour
             s0, s1, s2, s3, row = w0[i], w1[i], w2[i], w3[i], added[i]
+            t0, t1, t2, t3, below = once * w0[k], once * w1[k], once * w2[k], once * w3[k], added[k]
             for j in range(min(f, 16 * (i // 16 + 1))):  # whole vector registers
-                row[j] += s0 * w0[j] + s1 * w1[j] + s2 * w2[j] + s3 * w3[j]
+                v0, v1, v2, v3 = w0[j], w1[j], w2[j], w3[j]
+                row[j] += s0 * v0 + s1 * v1 + s2 * v2 + s3 * v3
+                below[j] += t0 * v0 + t1 * v1 + t2 * v2 + t3 * v3
     system = gram + added
     for i in range(f):
         system[i, i] += penalty
