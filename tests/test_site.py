@@ -6,6 +6,7 @@ is none the tests that need it are skipped, but fail in continuous integration.
 
 import re
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -13,6 +14,38 @@ from site_build import ROOT, Page, build, serve, toc_pages
 
 PAGES = toc_pages()
 CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+BASE = os.environ.get("BOOK_URL", "").rstrip("/")  # where the site will stand, if it was built for a place
+LIGHT, HEAVY = 600_000, 2_000_000  # bytes of a page without formulas and of one with them, all that it loads included
+# Adds up how far things move that nobody moved.
+SHIFTS = """window.shifts = 0;
+new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+}).observe({type: 'layout-shift', buffered: true});"""
+# Scrolls through the page, so that lazy images come.
+SCROLL = """async () => {
+    const step = async y => { scrollTo(0, y); await new Promise(done => setTimeout(done, 20)); };
+    for (let y = 0; y < document.body.scrollHeight; y += 800) await step(y);
+    await step(0);
+}"""
+# Code that is not shown in full at its right edge.
+CUT = """() => [...document.querySelectorAll('div.cell_input pre')]
+    .filter(pre => pre.clientWidth && pre.scrollWidth > pre.clientWidth + 1).map(pre => pre.textContent.slice(0, 80))"""
+# Characters in the lines of long paragraphs, their last ones aside, in order.
+LINES = """() => {
+    const counts = [], range = document.createRange();
+    for (const p of document.querySelectorAll('.bd-article section > p')) {
+        if (p.querySelector('.math') || p.textContent.length < 200) continue;
+        const lines = {}, walk = document.createTreeWalker(p, NodeFilter.SHOW_TEXT);
+        while (walk.nextNode()) for (let i = 0; i < walk.currentNode.length; i++) {
+            range.setStart(walk.currentNode, i);
+            range.setEnd(walk.currentNode, i + 1);
+            const box = range.getClientRects()[0];
+            if (box) { const line = Math.round(box.bottom / 8); lines[line] = (lines[line] || 0) + 1; }
+        }
+        counts.push(...Object.values(lines).slice(0, -1));
+    }
+    return counts.sort((a, b) => a - b);
+}"""
 # All code has the same few colours: the contrast of the words in a dozen blocks is enough, and fast to check.
 HIDE_MOST_CODE = """() => {
     for (const block of [...document.querySelectorAll('pre')].slice(12)) block.style.visibility = 'hidden';
@@ -43,7 +76,9 @@ OVERFLOW = """() => {
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """Folder of the pages, built for this run; a build with warnings fails here."""
+    """Folder of the pages: the one that $BOOK_SITE names, else built for this run; a build with warnings fails here."""
+    if there := os.environ.get("BOOK_SITE"):
+        return Path(there).resolve()
     return build(tmp_path_factory.mktemp("site"))
 
 
@@ -97,7 +132,11 @@ def axe(page, **options):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_page_from_a_server(context, address, name):
+    sizes = {}
+    context.add_init_script(SHIFTS)
+    context.on("response", lambda response: sizes.update({response.url: response}))
     page = open_page(context, f"{address}/{name}.html", address)
+    page.evaluate(SCROLL)
 
     formulas = page.locator(".bd-article .math").count()
     assert page.locator(".bd-article mjx-container").count() >= formulas
@@ -106,13 +145,22 @@ def test_page_from_a_server(context, address, name):
     broken = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
     assert page.evaluate(broken) == []
 
+    weight = sum(len(response.body()) for response in sizes.values())
+    assert weight <= (HEAVY if formulas else LIGHT), f"{weight // 1000} KB"
+    assert page.evaluate("() => window.shifts") <= 0.02
+    assert page.locator("mjx-container[tabindex='0']").count() == 0, "formulas are no tab stops"
+    assert page.evaluate(CUT) == [], "code cut at 1280 pixels"
+    if name in CHAPTERS:
+        lines = page.evaluate(LINES)
+        assert 60 <= lines[len(lines) // 2] <= 75
+
     assert page.evaluate("() => document.documentElement.dataset.theme") == "light"
     assert axe(page) == []
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
     assert axe(page, runOnly=["color-contrast"]) == []  # all that a theme changes
 
-    for width in (768, 390):
+    for width in (768, 390, 320):
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate(OVERFLOW) == [], f"at {width} pixels"
     assert context.troubles == []
@@ -140,10 +188,28 @@ def test_front_door_leads_to_the_book(context, address):
     assert "Factor by Factor" in page.title()
 
 
-def test_search_finds_a_term_from_a_file(context, site):
-    page = open_page(context, (site / "search.html").as_uri() + "?q=fold-in", site.as_uri())
-    page.locator("#search-results li a", has_text="Glossary").first.wait_for()
+def found(context, site, words):
+    """What the search finds from a file: (text, address), best first."""
+    page = open_page(context, (site / "search.html").as_uri() + f"?q={words}", site.as_uri())
+    page.get_by_text(re.compile("found|did not match")).first.wait_for()
+    return page.locator("#search-results li").evaluate_all(
+        "items => items.map(item => [item.textContent, item.querySelector('a').getAttribute('href')])"
+    )
+
+
+def test_search_finds_sections_before_names_of_the_api(context, site):
+    results = found(context, site, "fold in")
+    api = [i for i, (_, address) in enumerate(results) if address.startswith("book/api/")]
+    prose = [i for i, (_, address) in enumerate(results) if address.startswith("notebooks/")]
+    assert prose and api and max(prose) < min(api)
+    assert sum("#" in results[i][1] for i in prose) > len(prose) / 2
+    assert any("Glossary" in text for text, _ in results)
+    assert len({address for _, address in results}) == len(results)
     assert context.troubles == []
+
+
+def test_search_leaves_code_out(context, site):
+    assert [address for _, address in found(context, site, "use_book_style") if address.startswith("notebooks/")] == []
 
 
 def test_colour_mode_is_remembered(context, address):
@@ -162,6 +228,70 @@ def test_solutions_open_by_keyboard(context, address):
     solution.locator("button.toggle-button").focus()
     page.keyboard.press("Enter")
     assert "toggle-hidden" not in solution.get_attribute("class")
+
+
+def test_code_is_shown_as_the_reader_chose(context, site):
+    url = (site / f"{CHAPTERS[0]}.html").as_uri()
+    page = open_page(context, url, site.as_uri())
+    cells = ".bd-article > section > section div.cell_input"
+
+    def seen():
+        return page.locator(cells).evaluate_all("cells => cells.filter(cell => cell.checkVisibility()).length")
+
+    key = seen()
+    assert page.get_by_role("radio", name="key").is_checked()
+    page.get_by_role("radio", name="key").focus()
+    page.keyboard.press("ArrowRight")
+    assert seen() == 0
+    page = open_page(context, url, site.as_uri())
+    assert page.get_by_role("radio", name="none").is_checked() and seen() == 0
+    page.locator(".bd-article section section details.book-fold > summary").first.click()
+    assert seen() == 1
+    page.get_by_role("radio", name="all").check()
+    assert seen() > key > 1
+    page.get_by_role("radio", name="key").check()
+    assert seen() == key
+    assert context.troubles == []
+
+
+def test_a_figure_is_enlarged_on_a_phone(context, address):
+    page = open_page(context, f"{address}/{CHAPTERS[0]}.html", address)
+    button = page.get_by_role("button", name="Enlarge").first
+    assert not button.is_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    button.click()
+    assert page.locator("dialog[open] img").bounding_box()["width"] >= 600
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_a_missing_page_leads_on(context, address, site):
+    """A server shows 404.html under whatever address was asked for."""
+    text = (site / "404.html").read_text("utf8")
+    if prefix := urlsplit(BASE).path:
+        text = text.replace(f"{prefix}/404.html", "/404.html")
+    page = context.new_page()
+    missing = f"{address}/notebooks/deep/fold-in.html"
+    page.route(missing, lambda route: route.fulfill(status=404, content_type="text/html", body=text))
+    page.goto(missing)
+    assert axe(page) == []
+    box = page.get_by_label("Words")
+    assert box.input_value() == "fold in"
+    page.get_by_role("button", name="Search", exact=True).last.click()
+    page.locator("#search-results li a").first.wait_for()
+
+
+def test_the_contents_follow_the_reader(context, address):
+    longest = max(CHAPTERS, key=lambda name: (ROOT / f"{name}.ipynb").stat().st_size)
+    page = open_page(context, f"{address}/{longest}.html", address)
+    lost, heights = [], page.evaluate("() => document.body.scrollHeight")
+    for y in range(0, heights, heights // 25):
+        page.evaluate(f"() => scrollTo(0, {y})")
+        page.wait_for_timeout(60)
+        lost += page.evaluate("""() => [...document.querySelectorAll('.bd-sidebar-secondary a.active')].slice(-1)
+            .filter(a => { const b = a.getBoundingClientRect(); return b.top < 0 || b.bottom > innerHeight; })
+            .map(a => a.textContent.trim())""")
+    assert lost == []
 
 
 def test_a_line_of_88_characters_fits_at_1280_pixels(context, address):
@@ -242,6 +372,7 @@ def test_no_page_names_a_foreign_script_style_or_image(site, parsed):
         for path, page in parsed.items()
         for tag, reference in page.references
         if tag in ("script", "link", "img", "iframe", "source") and urlsplit(reference).netloc
+        and not (BASE and reference.startswith(f"{BASE}/"))  # canonical
     ]
     assert foreign == []
 
@@ -264,9 +395,16 @@ def test_head(site, parsed, name):
     assert page.meta("og:description") == description
     assert page.meta("og:title")
     assert page.meta("twitter:card") == "summary_large_image"
-    assert (site / name).parent.joinpath(page.meta("og:image")).resolve().is_file()
+    assert "<" not in page.meta("og:title")
+    card = page.meta("og:image")
+    assert card.endswith(f"cards/{name.removeprefix('notebooks/')}.png" if name in CHAPTERS else "social-card.png")
     (canonical,) = [attrs["href"] for tag, attrs in page.elements if attrs.get("rel") == "canonical"]
-    assert canonical == f"{name.rpartition('/')[2]}.html"
+    if BASE:
+        assert (site / card.removeprefix(f"{BASE}/")).is_file()
+        assert canonical == page.meta("og:url") == f"{BASE}/{name}.html"
+    else:
+        assert (site / name).parent.joinpath(card).resolve().is_file()
+        assert canonical == f"{name.rpartition('/')[2]}.html"
     # Jupyter Book repeats the title in a block that only print shows.
     assert sum(tag == "h1" for tag, _ in page.elements) <= 2
 
@@ -288,9 +426,9 @@ def test_every_image_has_a_text(site, parsed):
 
 def test_mathjax_is_local_and_small(site):
     folder = site / "_static" / "mathjax"
-    assert (folder / "tex-chtml.js").is_file()
+    assert (folder / "startup.js").is_file()
     assert list(folder.rglob("*.woff"))
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 2_000_000
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_500_000
 
 
 def test_a_page_loads_only_the_scripts_that_it_needs(site, parsed):
@@ -322,16 +460,37 @@ def test_status_page_lists_every_notebook(site, parsed):
 
 def test_landing_page_lists_every_chapter(site, parsed):
     text = (site / "book/index.html").read_text("utf8")
-    listed = text[text.index("chapter-list") :]
-    for name in PAGES:
-        if name.startswith("notebooks/"):
-            assert f'href="../{name}.html"' in listed
+    cards, chart = (text[text.index(f'class="{part}"') :] for part in ("chapter-list", "chapter-map"))
+    for name in CHAPTERS:
+        assert f'<a href="../{name}.html"><img src="../_static/cards/{name.removeprefix("notebooks/")}.webp"' in cards
+        assert f'<a href="../{name}.html" aria-label' in chart
+        assert (site / "_static" / "cards" / f"{name.removeprefix('notebooks/')}.webp").is_file()
 
 
-def test_retina_figures_are_shown_at_their_drawn_size(site):
+def test_figures_have_the_size_at_which_they_were_drawn_and_come_when_needed(site):
     for path in (site / "notebooks").glob("*.html"):
         for image in re.findall(r"<img[^>]+_images/[^>]+\.png[^>]*>", path.read_text("utf8")):
-            assert "width:" in image, f"{path.name}: {image}"
+            drawn = re.search(r'_images/([^"]+)".* width="(\d+)" height="\d+" loading="lazy"', image)
+            assert drawn, f"{path.name}: {image}"
+            assert int(drawn[2]) == png_width(site / "_images" / drawn[1]) // 2
+
+
+def png_width(path):
+    return int.from_bytes(path.read_bytes()[16:20], "big")
+
+
+def test_a_chapter_ends_with_how_to_cite_it(site, parsed):
+    for name in CHAPTERS:
+        text = (site / f"{name}.html").read_text("utf8").split('class="page-end"')[1]
+        assert "@incollection{factor-by-factor:" in text
+        assert ("template=error.yml&amp;page=notebooks" in text) == bool(os.environ.get("BOOK_REPOSITORY"))
+
+
+def test_the_feed_is_linked_and_there(site, parsed):
+    (feed,) = [a["href"] for _, a in parsed[site / "book/index.html"].elements if a.get("rel") == "alternate"]
+    assert (site / "book" / feed).resolve() == (site / "changes.xml").resolve()
+    assert "<entry>" in (site / "changes.xml").read_text("utf8")
+    assert (site / "sitemap.xml").is_file() == bool(BASE)
 
 
 def test_the_licence_of_the_typeface_is_shipped(site):

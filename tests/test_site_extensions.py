@@ -1,6 +1,7 @@
 """The book's own Sphinx extensions, each against small inputs."""
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -10,12 +11,19 @@ from site_build import ROOT, find_browser
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import api_docs  # noqa: E402
+import citation_labels  # noqa: E402
+import front_page  # noqa: E402
 import notebook_lists  # noqa: E402
 import offline_mathjax  # noqa: E402
+import search_sections  # noqa: E402
 import site_a11y  # noqa: E402
 import site_head  # noqa: E402
+import site_pages  # noqa: E402
+import slim_static  # noqa: E402
 from docutils import nodes  # noqa: E402
+from pybtex.database import Entry, Person  # noqa: E402
 from sphinx.errors import ExtensionError  # noqa: E402
+from stored import Stored  # noqa: E402
 
 
 def application(folder):
@@ -111,10 +119,12 @@ def test_description_ends_with_a_sentence():
 
 
 def head(base, page="book/index"):
-    context = {"title": "Factor by Factor" if page == "book/index" else "SVD", "docstitle": "Factor by Factor"}
+    title = "Factor by Factor" if page == "book/index" else '<span class="section-number">3. </span>SVD'
+    context = {"title": title, "docstitle": "Factor by Factor"}
     context["pathto"] = lambda name, resource: f"../{name}"
     app = SimpleNamespace(
         config=SimpleNamespace(html_title="Factor by Factor", html_baseurl=base, site_description="About."),
+        env=SimpleNamespace(chapter_cards={"svd": ("A sentence.", None)}),
         builder=SimpleNamespace(get_target_uri=lambda name: f"{name}.html"),
     )
     site_head._describe(app, page, "page.html", context, None)
@@ -127,7 +137,10 @@ def test_addresses_are_absolute_where_the_sites_own_is_known(monkeypatch):
     site_head._set_address(None, config)
     tags = head(config.html_baseurl, "notebooks/svd")["metatags"]
     assert 'og:url" content="https://books.example/factor/notebooks/svd.html"' in tags
-    assert 'og:image" content="https://books.example/factor/_static/social-card.png"' in tags
+    assert 'og:title" content="3. SVD"' in tags
+    assert 'og:image" content="https://books.example/factor/_static/cards/svd.png"' in tags
+    landing = head(config.html_baseurl)["metatags"]
+    assert 'og:image" content="https://books.example/factor/_static/social-card.png"' in landing
     assert "canonical" not in tags, "Sphinx writes it"
     assert 'canonical" href="svd.html"' in head("", "notebooks/svd")["metatags"]
 
@@ -189,3 +202,132 @@ def test_thebe_and_doubles_are_dropped():
     assert context["script_files"] == [keep, twice]
     assert [sheet.filename for sheet in context["css_files"]] == ["book.css"]
     assert context["body"] == "textmore"
+
+
+# --------------------------------------------------------------- the landing page
+
+
+def chapter(tmp_path, *outputs, prose="# SVD\n\n**It assumes** [](als.ipynb).\n\n**It runs in** a minute.", **metadata):
+    path = tmp_path / "svd.ipynb"
+    code = {"cell_type": "code", "source": ["x"], "metadata": metadata, "outputs": [{"data": data} for data in outputs]}
+    path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "metadata": {}, "source": [prose]}, code]}))
+    return Stored(path)
+
+
+def test_what_a_notebook_stored_is_found_or_the_build_fails(tmp_path):
+    table = "<table><caption>Errors &amp; more</caption><tr><th>a</th></tr><tr><td>0.5</td></tr></table>"
+    stored = chapter(tmp_path, {"text/markdown": "RMSE is **3.1**"}, {"text/html": table})
+    assert stored.said(r"is \*\*([\d.]+)") == ("3.1",)
+    assert stored.table("Errors & more") == [["a"], ["0.5"]]
+    assert (stored.title, stored.assumes, stored.minutes) == ("SVD", ["als"], 5)
+    assert stored.figure(None) is None
+    for call in (lambda: stored.said("4.2"), lambda: stored.table("No such"), lambda: stored.figure("fig-none")):
+        with pytest.raises(ExtensionError, match="svd.ipynb"):
+            call()
+
+
+def test_headlines_quote_the_notebooks():
+    for name, make in front_page.HEADLINES.items():
+        stored = Stored(ROOT / "notebooks" / f"{name}.ipynb")
+        title, picture, text = make(stored)
+        outputs = json.dumps([cell.get("outputs") for cell in stored.cells])
+        figures = re.findall(r"\d\.\d+", text + picture.split("</svg>")[0].split('aria-label="')[1].split('"')[0])
+        assert figures
+        for figure in figures:
+            assert figure in outputs or any(f"{float(n):.2f}" == figure for n in re.findall(r"\d\.\d{3}", outputs))
+
+
+def test_bars_are_as_long_as_their_values():
+    svg = front_page.bars([("a", 1.0, "1.0", False), ("b", 0.5, "0.5", True)], "a & b")
+    long, short = (float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', svg))
+    assert long == 2 * short
+    assert 'aria-label="a &amp; b"' in svg
+
+
+def test_the_map_leaves_out_what_another_prerequisite_needs():
+    assumes = {"a": [], "b": ["a"], "c": ["a", "b"], "d": ["c", "a", "b"]}
+    assert front_page.needed(assumes) == {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
+
+
+# ------------------------------------------------------------ beside the pages
+
+
+def test_the_feed_has_an_entry_for_each_release():
+    from xml.etree import ElementTree
+
+    changes = "# Changes\n\n## 0.2.0 (2027-01-02)\n\n- Faster & better.\n\n## 0.1.0 (2026-11-23)\n\n- First.\n"
+    tree = ElementTree.fromstring(site_pages.feed(changes, "https://books.example/"))
+    atom = "{http://www.w3.org/2005/Atom}"
+    assert [e.findtext(f"{atom}title") for e in tree.iter(f"{atom}entry")] == ["Version 0.2.0", "Version 0.1.0"]
+    assert tree.findtext(f"{atom}updated") == "2027-01-02T00:00:00Z"
+    assert site_pages.RELEASE.findall((ROOT / "CHANGELOG.md").read_text("utf8"))
+
+
+def test_the_sitemap_has_absolute_addresses():
+    assert "<loc>https://books.example/a&amp;b.html</loc>" in site_pages.sitemap("https://books.example/", ["a&b.html"])
+
+
+def test_an_error_is_reported_with_page_and_version():
+    address = site_pages.report_address("https://github.com/a/b", "notebooks/svd", "0.1.0")
+    assert address.endswith("/issues/new?template=error.yml&page=notebooks%2Fsvd&version=0.1.0")
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "error.yml").read_text("utf8")
+    assert {"id: page", "id: version"} <= {line.strip() for line in form.splitlines()}
+
+
+def test_a_social_card_has_the_size_that_networks_ask_for():
+    card = site_pages.social_card("Evaluation: accuracy and evidence " * 4, "word " * 200, None)
+    assert card.size == (1200, 630)
+
+
+def test_buttons_need_the_repositorys_address(monkeypatch):
+    def buttons():
+        part = front_page.BookActions.__new__(front_page.BookActions)
+        builder = SimpleNamespace(get_relative_uri=lambda a, b: f"{b}.html")
+        config = SimpleNamespace(external_toc_path="_toc.yml")
+        env = SimpleNamespace(app=SimpleNamespace(srcdir=ROOT, config=config, builder=builder), docname="book/index")
+        part.state = SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=env)))
+        return part.run()[0].astext()
+
+    monkeypatch.delenv("BOOK_REPOSITORY", raising=False)
+    assert "https://" not in buttons()
+    monkeypatch.setenv("BOOK_REPOSITORY", "https://github.com/someone/factor/")
+    for address in ("github.com/someone/factor/archive", "mybinder.org/v2/gh/someone/factor/", "/blob/HEAD/notebooks/"):
+        assert address in buttons()
+
+
+# ---------------------------------------------------------------- search, styles
+
+
+def test_sections_are_indexed_apart_and_without_code():
+    inner = nodes.section("", nodes.title("", "Inner"), paragraph(nodes.Text("beta")), ids=["inner"])
+    words, code = paragraph(nodes.Text("alpha")), nodes.literal_block("", "gamma")
+    outer = nodes.section("", nodes.title("", "Outer"), words, code, inner, ids=["outer"])
+    document = nodes.document(None, None)
+    document += outer
+    found = [(anchor, title, words.astext().split()) for anchor, title, words in search_sections.sections(document)]
+    assert found == [("", "Outer", ["Outer", "alpha"]), ("inner", "Inner", ["Inner", "beta"])]
+
+
+def test_labels_are_author_and_year():
+    def entry(year, *names):
+        return Entry("article", [("year", year)], {"author": [Person(name) for name in names]})
+
+    koren, rendle = entry("2009", "Koren, Y", "Bell, R", "Volinsky, C"), entry("2020", "Rendle, S")
+    entries = [koren, rendle, rendle]
+    labels = list(citation_labels.AuthorYear().format_labels(entries))
+    assert labels == ["Koren et al., 2009", "Rendle, 2020a", "Rendle, 2020b"]
+
+
+@pytest.mark.parametrize(
+    ("css", "kept"),
+    [
+        (".used{a:b}.gone{a:b}", ".used{a:b}"),
+        (".gone,p.used>a{a:b}", "p.used>a{a:b}"),
+        ("p:not(.gone){a:b}", "p:not(.gone){a:b}"),
+        (":is(.gone,.used) p{a:b}", ":is(.gone,.used) p{a:b}"),
+        ("@media print{.gone{a:b}}@font-face{x:url('a;{')}", "@font-face{x:url('a;{')}"),
+        ('@import "a.css";/* .x{} */[title="a.b"]{a:b}', '@import "a.css";[title="a.b"]{a:b}'),
+    ],
+)
+def test_rules_go_that_match_nothing(css, kept):
+    assert slim_static.prune(css, {"used"}) == kept

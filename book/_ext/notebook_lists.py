@@ -1,8 +1,6 @@
-"""Two lists made from the notebooks themselves.
+"""``{notebook-status}``: when each notebook was executed, on what data and for how long.
 
-``{notebook-status}``: when each notebook was executed, on what data and for how long, as the execution step
-stored it in the notebook under ``metadata.recsys_utils``. ``{chapter-list}``: links to the chapters of the
-book, each with the sentence that the directive's body gives for it (``notebooks/name: sentence``).
+The execution step stored this in the notebook under ``metadata.recsys_utils``.
 """
 
 from __future__ import annotations
@@ -63,32 +61,6 @@ def _link(env, docname: str, target: str, title: str) -> nodes.reference:
     return nodes.reference("", title, internal=True, refuri=env.app.builder.get_relative_uri(docname, target))
 
 
-class ChapterList(SphinxDirective):
-    """The chapters with one sentence each, in the order of the body; every notebook must have one."""
-
-    has_content = True
-
-    def run(self):
-        """Make the list."""
-        sentences = {}
-        for line in filter(str.strip, self.content):
-            name, _, sentence = line.partition(":")
-            sentences[name.strip()] = sentence.strip()
-        present = {name for name in self.env.found_docs if name.startswith("notebooks/")}
-        if strangers := sorted(present - set(sentences)):
-            raise self.error(f"chapter-list: no sentence for {', '.join(strangers)}")
-        items = nodes.definition_list(classes=["chapter-list"])
-        for name in filter(present.__contains__, sentences):
-            path = Path(self.env.doc2path(name))
-            self.env.note_dependency(str(path))
-            term = nodes.term("", "", _link(self.env, self.env.docname, name, read_status(path)["title"]))
-            text, _ = self.parse_inline(sentences[name])
-            items += nodes.definition_list_item(
-                "", term, nodes.definition("", nodes.paragraph("", "", *text))
-            )
-        return [items] if len(items) else []
-
-
 class NotebookStatus(SphinxDirective):
     """Tables of the execution status and of the library versions of all notebooks of the book."""
 
@@ -137,6 +109,5 @@ class NotebookStatus(SphinxDirective):
 
 
 def setup(app):
-    app.add_directive("chapter-list", ChapterList)
     app.add_directive("notebook-status", NotebookStatus)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -37,6 +37,11 @@ CONTENT = (
     ('<section id="solution-content">', "<section>"),
 )
 
+SEARCH = re.compile(r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>')
+SIZED = re.compile(r'<img alt="([^"]*)" src="([^"]*)" style="width: (\d+)px; height: (\d+)px;"')
+# An image whose size is known before it is there moves nothing when it comes.
+LAZY = r'<img alt="\1" src="\2" width="\3" height="\4" loading="lazy" decoding="async"'
+
 
 def _repair(app, exc):
     if exc is not None or app.builder.name != "html":
@@ -51,6 +56,9 @@ def _repair(app, exc):
             hits[pair] += count
         for pair in CONTENT:
             text = text.replace(*pair)
+        text = SIZED.sub(LAZY, text)
+        if 'id="search-results"' not in text:  # only the page of results searches
+            text = SEARCH.sub("", text)
         if text != old:
             page.write_text(text, "utf8")
     # A build that rewrote no page finds pages repaired before.

@@ -20,6 +20,10 @@ from docutils import nodes
 LONGEST = 200  # characters of a description
 CARD = "_static/social-card.png"
 CARD_ALT = "Factor by Factor: a tall bar and a wide bar span a matrix"
+FONT = "_static/fonts/source-serif-4-latin-wght-{}.woff2"
+# A font that comes late is not swapped in, as that moves the text (font-display: optional); so it is asked for at
+# once. A page opened from a file may not preload.
+PRELOAD = '<link rel="preload" as="font" type="font/woff2" crossorigin href="{}">'
 THEBE_CONFIG = re.compile(r'<script type="text/x-thebe-config">.*?</script>\s*', re.DOTALL)
 
 
@@ -40,15 +44,19 @@ def _description(doctree, fallback: str) -> str:
 
 def _describe(app, pagename, templatename, context, doctree):
     title = app.config.html_title
-    page_title = context.get("title") or title
+    page_title = re.sub(r"<[^>]+>", "", context.get("title") or title)  # without the markup of its number
     if page_title == title:
         context["docstitle"] = ""  # else the landing page is called by its name twice
     description = _description(doctree, app.config.site_description)
+    chapter = pagename.removeprefix("notebooks/")
+    own = chapter in getattr(app.env, "chapter_cards", {})
+    path = f"_static/cards/{chapter}.png" if own else CARD
+    text = f"{page_title}, with a figure of the chapter" if own else CARD_ALT
     if base := app.config.html_baseurl:  # Sphinx writes the canonical address itself then
-        card = base + CARD
+        card = base + path
         tags = [f'<meta property="og:url" content="{escape(base + app.builder.get_target_uri(pagename))}">']
     else:
-        card = context["pathto"](CARD, resource=True)
+        card = context["pathto"](path, resource=True)
         tags = [f'<link rel="canonical" href="{escape(pagename.rpartition("/")[2])}.html">']
     tags += [
         f'<meta name="description" content="{escape(description)}">',
@@ -57,9 +65,13 @@ def _describe(app, pagename, templatename, context, doctree):
         f'<meta property="og:title" content="{escape(page_title)}">',
         f'<meta property="og:description" content="{escape(description)}">',
         f'<meta property="og:image" content="{escape(card)}">',
-        f'<meta property="og:image:alt" content="{escape(CARD_ALT)}">',
+        f'<meta property="og:image:alt" content="{escape(text)}">',
         '<meta name="twitter:card" content="summary_large_image">',
     ]
+    faces = ("normal", "italic") if "<em" in context.get("body", "") else ("normal",)
+    fonts = "".join(PRELOAD.format(context["pathto"](FONT.format(face), resource=True)) for face in faces)
+    preload = f"document.head.insertAdjacentHTML('beforeend', '{fonts}')"
+    tags.append(f"<script>if (location.protocol !== 'file:') {preload}</script>")
     context["metatags"] = context.get("metatags", "") + "\n" + "\n".join(tags)
 
 
