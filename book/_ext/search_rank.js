@@ -11,6 +11,10 @@ var Scorer = {
       result[2] = "#" + anchor;
     }
     if (page.startsWith("book/api/")) return result[4] / 100;
+    if (page === "book/glossary" && result[3]) {  // a term; made equal to its section, of which Sphinx then keeps one
+      result[1] = Search._index.titles[names.indexOf(page)] + " › " + result[1];
+      result[3] = null;
+    }
     return page.startsWith("notebooks/") ? result[4] + 1 : result[4];
   },
   objNameMatch: 11,
