@@ -14,8 +14,9 @@ from sphinx.errors import ExtensionError
 
 DIST = "sphinx-mathjax-offline"
 START = "startup.js"
-COMPONENTS = ["input/tex", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml"]
-WANTED = (START, "core.js", "output/chtml/fonts/woff-v2/", *(f"{name}.js" for name in COMPONENTS))
+COMPONENTS = ["input/tex", "output/chtml", "a11y/assistive-mml"]
+# The start loads the core, and the output its fonts.
+WANTED = (START, "core.js", "output/chtml/fonts/", *(f"{name}.js" for name in COMPONENTS))
 
 
 def _copy(app, exc):
