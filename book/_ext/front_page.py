@@ -155,15 +155,15 @@ def tuning_headline(chapter: Stored) -> tuple[str, str, str]:
     own = {row["model"]: row for row in rows if row["source"] == "this page"}
     best = max(published, key=lambda row: float(row["ndcg@10"]))
     search = {row[0]: row for row in chapter.table("What the searches found")[1:]}["ALS, implicit"]
+    tuned = next(row for name, row in own.items() if name.startswith("ALS,"))
     shown = [
-        ("ALS, searched", own["ALS, library"], True),
+        ("ALS, searched", tuned, True),
         ("EASE, searched", own["EASE"], False),
         (f"{best['model']}, published", best, False),
         ("popularity", own["popularity"], False),
         ("ALS, copied", own["the popular recipe, alpha 40"], True),
     ]
     lines = [(label, float(row["ndcg@10"]), row["ndcg@10"], marked) for label, row, marked in shown]
-    tuned = own["ALS, library"]
     edge = f", {search[4]} at the edge of the range" if search[4] else ""
     text = (
         f"With copied settings the factorization of 2008 gets {lines[-1][2]}; with {search[1]} trials on validation "
