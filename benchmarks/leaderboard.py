@@ -119,7 +119,8 @@ def autoencoder(split, validation) -> tuple[Recommender, int, dict]:
 def bytes_of(model: Recommender) -> int:
     """What the fitted model takes when pickled, without the training data; arrays are counted, not copied."""
     buffers = []
-    kept = {name: value for name, value in vars(model).items() if name not in ("interactions_", "_ids", "_search")}
+    left_out = {"interactions_", "_ids", "_search", *model.get_params(deep=False)}
+    kept = {name: value for name, value in vars(model).items() if name not in left_out}
     state = pickle.dumps(kept, protocol=5, buffer_callback=buffers.append)
     return len(state) + sum(buffer.raw().nbytes for buffer in buffers)
 
