@@ -1,10 +1,11 @@
 """From click to list: how long a fold-in, a search and the storing of the new list take.
 
-Run with ``python -m benchmarks.online`` (half a minute; ``--tiny`` for a rehearsal); writes
+Run with ``python -m benchmarks.online`` (a minute on an idle machine; ``--tiny`` for a rehearsal); writes
 ``benchmarks/results/online.md``.
 """
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 
@@ -19,7 +20,7 @@ from recsys_utils.models import ImplicitALS
 from recsys_utils.serving import LMDBStore, encode, popular_items, precompute
 
 FACTORS, ALPHA, REGULARIZATION = 64, 4.4, 40.0
-CLICKS = 200 if TINY else 20_000
+CLICKS = 200 if TINY else 5_000
 
 
 def contenders(model: ImplicitALS, data: Interactions, store: LMDBStore) -> tuple[dict, int]:
@@ -91,6 +92,8 @@ def main() -> None:
         f"ml-latest-small, {data.n_items:,} films, {FACTORS} factors, histories of about 100 films, lists of ten, one "
         f"thread, {CLICKS:,} clicks, the parts taking turns in random order.",
         markdown(table, ".0f"),
+        f"The machine's load average was {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; above one for each, "
+        "the times, and the high percentiles most of all, tell of the other processes. "
         f"`fold_in` takes {ratio:.2f} × the time of `recalculate_user`, which is given its matrix ready-made.",
         packages=("implicit", "lmdb", "numba", "numpy"),
     )
