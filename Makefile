@@ -47,17 +47,19 @@ bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/result
 servers: $(VENV)/.servers  ## install dynalite, which stands in for DynamoDB in tests and on pages (needs npm)
 
 lock:  ## renew the locks under requirements/ (needs uv)
-	$(COMPILE) --upgrade --extra book --extra notebooks --extra serving --extra retrieval --extra test \
+	$(COMPILE) --upgrade --extra book --extra notebooks --extra serving --extra retrieval --extra spark --extra test \
 		--no-emit-package annoy pyproject.toml -o requirements/test.txt
 	$(COMPILE) --extra book -c requirements/test.txt pyproject.toml -o requirements/book.txt
 	$(COMPILE) --no-deps requirements/xlearn.in -o requirements/xlearn.txt
 	$(COMPILE) --no-deps requirements/nodeps.in -o requirements/nodeps.txt
 
+# PySpark is published as source only, which needs no compiler.
 conda: $(VENV)/.run  ## see that the pip part of environment.yml installs without a compiler (downloads, installs nothing)
 	rm -rf _build/conda && $(BIN)/python -m venv _build/conda
 	$(BIN)/python -c "import yaml; part = yaml.safe_load(open('environment.yml'))['dependencies'][-1]['pip']; \
 		print(*(line for line in part if '==' in line), sep='\n')" > _build/conda/pip.txt
-	$(subst $(BIN)/python,_build/conda/bin/python,$(INSTALL)) --dry-run --only-binary :all: -r _build/conda/pip.txt
+	$(subst $(BIN)/python,_build/conda/bin/python,$(INSTALL)) --dry-run --only-binary :all: --no-binary pyspark \
+		-r _build/conda/pip.txt
 
 clean:  ## remove the environments, Numba's compiled code and everything built
 	rm -rf $(VENV) .venv3* _build build *.egg-info .pytest_cache .ruff_cache .hypothesis

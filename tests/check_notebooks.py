@@ -15,6 +15,7 @@ import nbformat
 from recsys_utils.datasets import load_lastfm, load_movielens
 from recsys_utils.errors import DataUnavailable, MissingDependency
 from recsys_utils.serving import dynamodb_server, redis_server
+from recsys_utils.spark import find_spark
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 600
@@ -41,11 +42,12 @@ def missing(names: list[str]) -> str | None:
 def without_servers(notebooks: list[Path]) -> dict[Path, str]:
     """Notebooks that start a server which is not installed, each with the sentence that says how to install it."""
     lacking = {}
-    for make in (redis_server, dynamodb_server):
+    needs = {"redis_server(": redis_server, "dynamodb_server(": dynamodb_server, "spark_cluster(": find_spark}
+    for call, find in needs.items():
         try:
-            make()
+            find()
         except MissingDependency as error:
-            needy = [path for path in notebooks if f"{make.__name__}(" in path.read_text("utf8")]
+            needy = [path for path in notebooks if call in path.read_text("utf8")]
             lacking.update(dict.fromkeys(needy, str(error)))
     return lacking
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import shutil
 import signal
 import socket
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from ..errors import MissingDependency, StoreUnavailable
 
-_PATIENCE = 20.0
 _HOST = "127.0.0.1"
 
 
@@ -31,18 +31,21 @@ class Server:
         From a port and a folder to the command line and what to write to the server's standard input.
     ready : callable, optional
         From a connection to whether the server serves on it yet; by default a connection is enough.
+    patience : float
+        Seconds that it may take to start.
     """
 
     def __init__(
         self,
         command: Callable[[int, str], tuple[list[str], str]],
         ready: Callable[[socket.socket], bool] = lambda connection: True,
+        patience: float = 20.0,
     ):
         with socket.socket() as probe:
             probe.bind((_HOST, 0))
             self.port = probe.getsockname()[1]
         self._folder = tempfile.TemporaryDirectory(prefix="recommendations-")
-        self._command, self._ready, self._process = command, ready, None
+        self._command, self._ready, self._patience, self._process = command, ready, patience, None
         atexit.register(self.stop)
 
     def start(self) -> Server:
@@ -53,7 +56,7 @@ class Server:
         Raises
         ------
         StoreUnavailable
-            If the server ends or does not answer within twenty seconds.
+            If the server ends or does not answer in time.
         """
         if self._process and self._process.poll() is None:
             return self
@@ -66,7 +69,7 @@ class Server:
         )
         self._process.stdin.write(text)
         self._process.stdin.close()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 with socket.create_connection((_HOST, self.port), 1.0) as connection:
@@ -79,9 +82,9 @@ class Server:
         raise StoreUnavailable(f"{' '.join(command)} did not start on port {self.port}: start it by hand to see why")
 
     def kill(self) -> None:
-        """Kill it as a power cut would (SIGKILL)."""
+        """Kill it and the processes that it has started, as a power cut would (SIGKILL)."""
         if self._process and self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def pause(self) -> None:
