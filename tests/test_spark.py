@@ -1,8 +1,9 @@
-"""A cluster of processes on this machine: it computes, says what moved, survives a worker's death, and leaves nothing."""
+"""A cluster of processes on this machine: it computes, tells what moved, outlives a worker, leaves nothing behind."""
 
 import subprocess
 import sys
 import textwrap
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def fit(cluster):
 
     rows = cluster.table(DATA, "ratings")
     model = ALS(rank=3, maxIter=4, numUserBlocks=2, numItemBlocks=2, seed=1).fit(rows)
-    return [np.array([row.features for row in f.orderBy("id").collect()]) for f in (model.userFactors, model.itemFactors)]
+    sides = (model.userFactors, model.itemFactors)
+    return [np.array([row.features for row in side.orderBy("id").collect()]) for side in sides]
 
 
 def running(name):
@@ -72,17 +74,18 @@ def test_nothing_outlives_a_process_that_is_killed(cluster):
         from recsys_utils.spark import spark_cluster
         with spark_cluster(1, memory="512m") as cluster:
             cluster.session.range(10).count()
-            print(cluster.folder, flush=True)
+            master = cluster.session.sparkContext.master.rpartition(":")[2]
+            print(cluster.folder, master, cluster.workers[0].port, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=300)
-    folder = run.stdout.strip()
-    assert "spark-" in folder
+    folder, *ports = run.stdout.split()
+    texts = [folder, *(f"127.0.0.1:{port}" for port in ports), *(f"--port\0{port}" for port in ports)]
     for _ in range(100):
-        if not running(folder):
+        if not any(map(running, texts)):
             break
-        subprocess.run(["sleep", "0.2"], check=True)
-    assert not running(folder)
+        time.sleep(0.2)
+    assert not any(map(running, texts))
 
 
 def test_what_is_missing_is_named_with_a_remedy(monkeypatch):
