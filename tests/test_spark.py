@@ -66,7 +66,7 @@ def test_the_log_tells_what_was_read_and_written_and_a_lost_worker_changes_nothi
 
 
 def test_nothing_outlives_a_process_that_is_killed(cluster):
-    """The master, the worker, its executor and the driver end when Python is killed, too."""
+    """Whatever names the cluster's folder in its command line, as the driver does."""
     if not sys.platform.startswith("linux"):
         pytest.skip("only Linux tells a process that its parent is gone")
     script = """
@@ -74,18 +74,17 @@ def test_nothing_outlives_a_process_that_is_killed(cluster):
         from recsys_utils.spark import spark_cluster
         with spark_cluster(1, memory="512m") as cluster:
             cluster.session.range(10).count()
-            master = cluster.session.sparkContext.master.rpartition(":")[2]
-            print(cluster.folder, master, cluster.workers[0].port, flush=True)
+            print(cluster.folder, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=300)
-    folder, *ports = run.stdout.split()
-    texts = [folder, *(f"127.0.0.1:{port}" for port in ports), *(f"--port\0{port}" for port in ports)]
+    folder = run.stdout.strip()
+    assert "spark-" in folder
     for _ in range(100):
-        if not any(map(running, texts)):
+        if not running(folder):
             break
         time.sleep(0.2)
-    assert not any(map(running, texts))
+    assert not running(folder)
 
 
 def test_what_is_missing_is_named_with_a_remedy(monkeypatch):
