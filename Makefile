@@ -13,7 +13,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 SITE := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test package lab execute live bench lock conda clean interpreter servers
+.PHONY: help book test package lab execute live bench reproduce lock conda clean interpreter servers
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ live: $(VENV)/.run  ## fit the model of the live recommender again, into book/_s
 bench: $(VENV)/.run  ## run every benchmark (long) and rewrite benchmarks/results, or B="ranking ..."
 	@for name in $(or $(B),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 		echo "benchmark $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+reproduce: $(VENV)/.run  ## compute the published figures of the page of reproductions again (a quarter of an hour)
+	$(BIN)/python -m benchmarks.reproductions
 
 servers: $(VENV)/.servers  ## install dynalite, which stands in for DynamoDB in tests and on pages (needs npm)
 

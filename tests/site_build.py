@@ -24,6 +24,12 @@ def toc_pages() -> list[str]:
     return [toc["root"], *(page["file"] for page in pages)]
 
 
+def chapters() -> list[str]:
+    """Names of the chapters: what the table of contents numbers. Other executed pages stand beside them."""
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))["parts"]
+    return [page["file"] for part in parts if part.get("numbered") for page in part["chapters"]]
+
+
 def build(folder: Path) -> Path:
     """Build the book below `folder`, warnings being errors, and return the folder of its pages."""
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--path-output", folder]

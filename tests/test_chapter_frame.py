@@ -1,4 +1,4 @@
-"""What a check can see of the style guide's rules for a chapter (book/style-guide.md)."""
+"""What a check can see of the style guide's rules for a chapter or another executed page (book/style-guide.md)."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from site_build import chapters
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "book" / "chapters").glob("*.md"))
@@ -27,12 +28,23 @@ EMPTY_WORDS = r"\b(?:simply|obviously|needless to say|state[- ]of[- ]the[- ]art)
 OTHER_SPELLING = r"\b(?:factorisation|regularisation)s?\b"
 
 
-@pytest.fixture(params=SOURCES, ids=lambda path: path.stem)
-def chapter(request):
+def named_notebook(source):
     """One text source as a notebook, with its name."""
-    notebook = jupytext.read(request.param)
-    notebook.name = request.param.stem
-    return notebook
+    read = jupytext.read(source)
+    read.name = source.stem
+    return read
+
+
+@pytest.fixture(params=[p for p in SOURCES if f"notebooks/{p.stem}" in chapters()], ids=lambda path: path.stem)
+def chapter(request):
+    """One chapter of the book."""
+    return named_notebook(request.param)
+
+
+@pytest.fixture(params=SOURCES, ids=lambda path: path.stem)
+def page(request):
+    """One executed page: a chapter, or what stands beside them."""
+    return named_notebook(request.param)
 
 
 def markdown(chapter) -> str:
@@ -92,10 +104,10 @@ def test_there_are_chapters():
     assert SOURCES
 
 
-def test_title_is_the_name_alone(chapter):
-    (title,) = headings(markdown(chapter), 1)
+def test_title_is_the_name_alone(page):
+    (title,) = headings(markdown(page), 1)
     assert not re.match(r"\W*\d", title), "_toc.yml numbers the chapters"
-    assert chapter.cells[0].source.startswith(f"# {title}")
+    assert page.cells[0].source.startswith(f"# {title}")
 
 
 def test_opening_box(chapter):
@@ -159,27 +171,27 @@ def test_further_reading_cites(chapter):
     assert "{cite" in section(markdown(chapter), "Further reading")
 
 
-def test_cells_are_short(chapter):
-    long = [text.splitlines()[0] for text in code(chapter) if len(text.splitlines()) > LONGEST_CELL]
+def test_cells_are_short(page):
+    long = [text.splitlines()[0] for text in code(page) if len(text.splitlines()) > LONGEST_CELL]
     assert long == []
 
 
-def test_no_figure_is_typed_into_prose(chapter):
-    visible = re.findall(r"^% .*", outside_fences(markdown(chapter)), re.MULTILINE)
+def test_no_figure_is_typed_into_prose(page):
+    visible = re.findall(r"^% .*", outside_fences(markdown(page)), re.MULTILINE)
     assert visible == [], "JupyterLab shows these lines; write <!-- typed: ... --> instead"
-    assert typed_figures(markdown(chapter)) == [], "print them by say(), cite them, or declare them as typed"
+    assert typed_figures(markdown(page)) == [], "print them by say(), cite them, or declare them as typed"
 
 
-def test_words(chapter):
-    words = prose(markdown(chapter))
+def test_words(page):
+    words = prose(markdown(page))
     assert re.findall(EMPTY_WORDS, words, re.IGNORECASE) == []
     assert re.findall(OTHER_SPELLING, words, re.IGNORECASE) == [], "the field writes them with z"
     uncited = [block for block in re.split(r"\n\s*\n", words) if "{cite" not in block]
     assert re.findall(r"\bmovies?\b", " ".join(uncited)) == [], "films, not movies"
 
 
-def test_nothing_foreign_is_loaded(chapter):
-    text = markdown(chapter) + "\n".join(code(chapter))
+def test_nothing_foreign_is_loaded(page):
+    text = markdown(page) + "\n".join(code(page))
     assert re.findall(FOREIGN, text) == []
 
 
@@ -189,8 +201,8 @@ def test_terms_lead_to_the_glossary_and_sources_to_the_bibliography(chapter):
     assert "{cite" in text
 
 
-def test_figures_have_captions_and_texts(chapter):
-    path = ROOT / "notebooks" / f"{chapter.name}.ipynb"
+def test_figures_have_captions_and_texts(page):
+    path = ROOT / "notebooks" / f"{page.name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     names = []
     for number, cell in enumerate(notebook.cells):
@@ -207,8 +219,8 @@ def test_figures_have_captions_and_texts(chapter):
     assert len(set(names)) == len(names)
 
 
-def test_tables_have_captions(chapter):
-    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
+def test_tables_have_captions(page):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{page.name}.ipynb", as_version=4)
     shown = [
         output["data"]["text/html"]
         for cell in notebook.cells

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from site_build import ROOT, Page, build, serve, toc_pages
+from site_build import ROOT, Page, build, chapters, serve, toc_pages
 
 PAGES = toc_pages()
-CHAPTERS = [name for name in PAGES if name.startswith("notebooks/")]
+CHAPTERS = chapters()
 BASE = os.environ.get("BOOK_URL", "").rstrip("/")  # where the site will stand, if it was built for a place
 LIGHT, HEAVY = 600_000, 2_000_000  # bytes of a plain page, and of a chapter or one with formulas, all that they load
 # Adds up how far things move that nobody moved.

@@ -25,10 +25,10 @@ THUMB = (480, 300)  # pixels, shown at half the size
 
 
 def chapter_names(app) -> list[str]:
-    """Names of the chapters in the order of the table of contents."""
+    """Names of the chapters, which the table of contents numbers, in its order."""
     site_map = parse_toc_yaml(Path(app.srcdir) / app.config.external_toc_path)
-    pages = [str(page) for tree in site_map.root.subtrees for page in tree.items]
-    return [page.removeprefix("notebooks/") for page in pages if page.startswith("notebooks/")]
+    pages = [str(page) for tree in site_map.root.subtrees if tree.numbered for page in tree.items]
+    return [page.removeprefix("notebooks/") for page in pages]
 
 
 def repository() -> str:
