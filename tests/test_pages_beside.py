@@ -1,4 +1,4 @@
-"""What the executed pages beside the chapters promise: published figures computed again."""
+"""What the executed pages beside the chapters promise: fourteen errata measured, published figures computed again."""
 
 import json
 import re
@@ -21,6 +21,23 @@ def tables(name: str) -> list[list[list[str]]]:
         [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", text, re.DOTALL)]
         for text in shown if "<table" in text
     ]
+
+
+def test_all_fourteen_errata_are_measured():
+    heads, *rows = tables("errata")[0]
+    assert heads == ["No.", "The line", "Measured", "Done properly in"]
+    assert [row[0] for row in rows] == [str(number) for number in range(1, 15)]
+    assert all(re.search(r"\d", row[2]) for row in rows), "each effect is a number"
+    assert len({row[1] for row in rows}) == 14
+
+
+def test_each_erratum_leads_to_a_chapter():
+    text = (ROOT / "book" / "chapters" / "errata.md").read_text("utf8")
+    sections = re.split(r"^## \d+\. ", text, flags=re.MULTILINE)[1:]
+    assert len(sections) == 14
+    for section in sections:
+        repair = section.partition("**The repair**")[2]
+        assert re.search(r"\[\]\([\w-]+\.ipynb\)", repair), section[:60]
 
 
 def test_reproductions_are_recorded_with_their_sources():
