@@ -1,4 +1,4 @@
-"""The code on the page "Your own data" runs as printed, on an invented file with ids of text."""
+"""The code on the page "Your own data" runs as printed, on an invented file with text ids."""
 import re
 from pathlib import Path
 
@@ -18,12 +18,14 @@ def invented_log(n=6_000, customers=150, products=60):
     what = half * (products // 2) + np.minimum(rng.geometric(0.1, size=n) - 1, products // 2 - 1)
     when = pd.Timestamp("2025-01-01") + pd.to_timedelta(rng.integers(300, size=n), "D")
     columns = {"customer": [f"c-{w}" for w in who], "product": [f"p-{w}" for w in what]}
-    return pd.DataFrame(columns | {"clicks": rng.integers(1, 5, size=n), "date": when.strftime("%Y-%m-%d")})
+    columns |= {"clicks": rng.integers(1, 5, size=n), "date": when.strftime("%Y-%m-%d")}
+    return pd.DataFrame(columns | {"stars": np.clip(3 + what % 3 - who % 2 + rng.integers(-1, 2, size=n), 1, 5)})
 
 
 def test_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
-    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf8"), re.MULTILINE | re.DOTALL)
+    block, of_stars = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf8"), re.MULTILINE | re.DOTALL)
     assert len([line for line in block.splitlines() if line.strip()]) <= 25
+    assert len([line for line in of_stars.splitlines() if line.strip()]) <= 20
     monkeypatch.chdir(tmp_path)
     log = invented_log()
     log.to_csv("log.csv", index=False)
@@ -38,3 +40,10 @@ def test_the_page_runs_as_printed(tmp_path, monkeypatch, capsys):
     ids, _ = ImplicitALS.load("model.npz", names["data"]).recommend("c-0", n=10)
     assert (ids == names["model"].recommend("c-0", n=10)[0]).all()
     assert names["model"].recommend_for(["p-1"], [2.0])[0][0] in set(log["product"])
+
+    exec(of_stars, names)
+    printed = capsys.readouterr().out
+    assert printed.count("Best of 10 trials") == 1
+    assert "biases alone" in printed
+    assert names["data"].times is None, "time may be left out"
+    assert 1 <= names["stars"].predict("c-0", "p-1") <= 5
