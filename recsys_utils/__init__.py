@@ -7,4 +7,4 @@ from .datasets import load_lastfm, load_movielens
 from .interactions import Interactions
 
 __all__ = ["Interactions", "load_lastfm", "load_movielens"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
