@@ -27,7 +27,7 @@ from recsys_utils.models import ImplicitALS
 from recsys_utils.spark import spark_cluster
 from recsys_utils.split import stratified_holdout
 
-SIZES = (100_000, 316_000, 1_000_000, 3_160_000, 10_000_000)[: 2 if TINY else None]
+SIZES = (100_000, 316_000, 1_000_000, 3_160_000, 10_000_000, 25_000_000)[: 2 if TINY else None]
 FACTORS, ROUNDS, ALPHA, PENALTY = 32, 5, 4.0, 0.05
 # interactions, factors, blocks a side; the largest one is kept from the cost model
 GRID = ((100_000, 32, 4), (316_000, 32, 4), (316_000, 16, 4), (316_000, 64, 4), (316_000, 32, 16), (1_000_000, 32, 8))
@@ -53,11 +53,14 @@ def peak(begin: bool = False) -> float:
 
 
 def one_machine(n: int) -> dict:
+    """What :func:`steps` finds for `n` once all is compiled."""
+    steps(20_000)
+    return steps(n)
+
+
+def steps(n: int) -> dict:
     """Processor seconds and peak bytes of a fit, of everybody's ten best, and of judging these."""
     model = ImplicitALS(factors=FACTORS, alpha=ALPHA, solver="cg", dtype="float32", iterations=ROUNDS, values="binary")
-    small = shaped(20_000)
-    lists, _ = model.fit(small).recommend(small.user_ids)
-    ndcg(judge(lists, Relevant.from_interactions(small)), 10)  # all is compiled now
     found = {"interactions": n, "idle": peak(begin=True)}
     split = stratified_holdout(shaped(n), test_size=0.2, rng=0)
     train, test = split.train, split.test
@@ -104,14 +107,15 @@ def als(rank: int, blocks: int, rounds: int = ROUNDS, **settings):
 
 
 def spark_study() -> dict[str, pd.DataFrame]:
-    """The grid on two workers; workers killed in the middle of fits; the grid on the worker that is left."""
+    """Workers killed in the middle of fits; the grid on two workers, then on the one that is left."""
     data = {n: shaped(n) for n, _, _ in GRID}
     with spark_cluster(2) as cluster:
         tables = {n: cluster.table(d.with_values(np.ones(len(d.values))), str(n)).cache() for n, d in data.items()}
-        for _ in range(1 if TINY else 4):  # Java compiles what is used, and the driver is slow until it has
+        # Java compiles what is used, and is slow until it has: the driver in these fits, then the worker that is new.
+        kills = [killed(cluster, tables[GRID[0][0]]) for _ in range(KILLS)]
+        for _ in range(1 if TINY else 4):
             als(32, 4).fit(tables[GRID[0][0]])
         runs = [timed(cluster, tables[n], data[n], *how) for n, *how in GRID]
-        kills = [killed(cluster, tables[GRID[0][0]]) for _ in range(KILLS)]
         cluster.workers[0].kill()
         runs += [timed(cluster, tables[n], data[n], *how) for n, *how in GRID]
     return {"spark": pd.DataFrame(runs), "killed": pd.DataFrame(kills)}
