@@ -213,8 +213,8 @@ class ChapterList(_Part):
             sentence = sentences[f"notebooks/{name}"]
             png = chapter.figure(pictures.get(name))
             picture = (
-                f'<img src="{self.root()}{CARDS}/{name}.webp" alt="" width="{THUMB[0] // 2}" height="{THUMB[1] // 2}" '
-                'loading="lazy" decoding="async">'
+                f'<img src="{self.root()}{CARDS}/{name}.webp" alt="" class="decoration" loading="lazy" decoding="async" '
+                f'width="{THUMB[0] // 2}" height="{THUMB[1] // 2}">'
             )
             cards.append(
                 f'<li><a href="{self.href(f"notebooks/{name}")}">{picture if png else ""}'
@@ -240,7 +240,7 @@ def _thumbnails(app, exc):
     folder.mkdir(parents=True, exist_ok=True)
     for name, (_, figure) in getattr(app.env, "chapter_cards", {}).items():
         if png := Stored(Path(app.srcdir) / "notebooks" / f"{name}.ipynb").figure(figure):
-            thumbnail(png).save(folder / f"{name}.webp", quality=72, method=6)
+            thumbnail(png).save(folder / f"{name}.webp", quality=50, method=6)
 
 
 # --------------------------------------------------------------------------- map
