@@ -213,8 +213,8 @@ class ChapterList(_Part):
             sentence = sentences[f"notebooks/{name}"]
             png = chapter.figure(pictures.get(name))
             picture = (
-                f'<img src="{self.root()}{CARDS}/{name}.webp" alt="" class="decoration" loading="lazy" decoding="async" '
-                f'width="{THUMB[0] // 2}" height="{THUMB[1] // 2}">'
+                f'<img src="{self.root()}{CARDS}/{name}.webp" alt="" class="decoration" loading="lazy" '
+                f'decoding="async" width="{THUMB[0] // 2}" height="{THUMB[1] // 2}">'
             )
             cards.append(
                 f'<li><a href="{self.href(f"notebooks/{name}")}">{picture if png else ""}'
