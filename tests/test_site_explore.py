@@ -13,7 +13,7 @@ from recsys_utils.evaluation import average_precision, judge, ndcg, precision, r
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from explorable import explore_html, films, guess, places  # noqa: E402
+from explorable import explore_html, films, guess, places, surface  # noqa: E402
 from stored import Stored  # noqa: E402
 
 METRICS = "([lists, n, rules]) => lists.map(hits => window.explore.metrics(hits, n, rules))"
@@ -30,12 +30,13 @@ def tail() -> dict:
 
 @pytest.fixture
 def opened(context, tmp_path, tail):
-    """Open a page with the three kinds of figures from its file, and see at the end that nothing went wrong."""
+    """Open a page with the four kinds of figures from its file, and see at the end that nothing went wrong."""
     (tmp_path / "_static").symlink_to(ROOT / "book" / "_static")
     static = "_static/explore/"
     parts = [
         explore_html("films", films(stored("evaluation")), "Move the films.", static),
         explore_html("places", places(stored("evaluation")), "Follow a model.", static),
+        explore_html("surface", surface(stored("implicit")), "Move both.", static),
         explore_html("guess", tail, "What share?", static),
         f'<div class="cell_output"><p>They hold {tail["answer"]}% of all ratings.</p></div>',
     ]
@@ -113,6 +114,59 @@ def test_a_followed_model_is_told_by_the_tables_numbers(opened):
     assert all(f"{value:.3f} ({protocol})" in said for value, protocol in zip(values, data["protocols"], strict=True))
     rows = [["a", 3, 1], ["b", 2, 2], ["c", 2, 0]]
     assert opened.evaluate("rows => window.explore.crossings(rows, 1, 2)", rows) == [["a", "b"]]
+
+
+def test_every_pair_of_the_surface_shows_the_tables_value(opened):
+    head, *rows = stored("implicit").table("measured pairs of alpha and penalty")
+    pairs = {(reading, alpha): values for reading, alpha, *values in rows}
+    box, said = opened.locator(".explore-surface"), opened.locator(".explore-surface [role=status]")
+    alpha_bar, penalty_bar = box.get_by_label("Confidence α"), box.get_by_label("Penalty λ")
+    for reading in dict.fromkeys(reading for reading, _ in pairs):
+        box.get_by_role("button", name=reading, exact=True).click()
+        lines = [(alpha, values) for (name, alpha), values in pairs.items() if name == reading]
+        peak = max(float(value) for _, values in lines for value in values)
+        for i, (alpha, values) in enumerate(lines):
+            alpha_bar.fill(str(i))
+            for j, value in enumerate(values):
+                penalty_bar.fill(str(j))
+                assert f"{reading}, α = {alpha}, {head[2 + j]}: nDCG@10 {value}." in said.inner_text()
+                top = max(float(line[j]) for _, line in lines)
+                wanted = [f"with {top:.3f}: {peak - top:.3f} below the best point"]
+                wanted += [f"with {top:.3f}: the best point"] * (top == peak)
+                assert any(text in said.inner_text() for text in wanted)
+        # The star stands on the highest value
+        stars = box.locator(".explore-best").bounding_box()
+        cells = box.locator(".explore-cell")
+        frames = [cell.locator("rect").bounding_box() for cell in cells.all()]
+        x, y = stars["x"] + stars["width"] / 2, stars["y"] + stars["height"] / 2
+        (on,) = (k for k, f in enumerate(frames) if 0 < x - f["x"] < f["width"] and 0 < y - f["y"] < f["height"])
+        assert float(cells.nth(on).text_content()) == peak
+
+
+def test_a_pair_is_picked_by_key_and_click_and_is_the_nearest_measured_one(opened):
+    data = surface(stored("implicit"))
+    box, said = opened.locator(".explore-surface"), opened.locator(".explore-surface [role=status]")
+    (first, start), (second, other) = list(data["readings"].items())[:2]
+    bar = box.get_by_label("Confidence α")
+    bar.focus()
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowRight")
+    kept = start["alphas"][1]
+    assert f"{first}, α = {kept:g}, λ = {data['penalties'][0]:g}: " in said.inner_text()
+    box.locator(".explore-cell").nth(2).click()
+    assert f"{first}, α = {start['alphas'][0]:g}, λ = {data['penalties'][2]:g}: " in said.inner_text()
+    assert (bar.input_value(), box.get_by_label("Penalty λ").input_value()) == ("0", "2")
+    box.get_by_role("button", name=second, exact=True).click()
+    near = min(other["alphas"], key=lambda alpha: abs(np.log(alpha / start["alphas"][0])))
+    assert f"{second}, α = {near:g}, λ = {data['penalties'][2]:g}: " in said.inner_text()
+    assert bar.get_attribute("aria-valuetext") == f"{near:g}"
+    box.get_by_role("button", name=first, exact=True).click()
+    assert f"{first}, α = {start['alphas'][0]:g}, " in said.inner_text()
+    measured = other["alphas"]
+    for wanted in np.geomspace(0.001, 1000, 25):
+        found = opened.evaluate("([all, one]) => window.explore.nearest(all, one)", [measured, float(wanted)])
+        assert found == np.abs(np.log(np.array(measured) / wanted)).argmin()
+    assert opened.evaluate("rows => window.explore.bestRows(rows, 1)", [[1, 2], [3, 1], [0, 2]]) == [0, 2]
 
 
 def test_the_answer_waits_for_the_guess(opened, tail):

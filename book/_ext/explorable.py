@@ -77,7 +77,25 @@ def guess(stored: Stored, name: str) -> dict:
     return {"answer": answer, "low": low, "high": high, "step": step, "unit": unit}
 
 
-KINDS = {"films": films, "places": places, "guess": guess}
+def surface(stored: Stored) -> dict:
+    """nDCG@10 by alpha and penalty for each reading of a count, and where the chapter found the best pair."""
+    head, *rows = stored.table("measured pairs of alpha and penalty")
+    penalties = [name.removeprefix("λ = ") for name in head[2:]]
+    readings = {}
+    for name, alpha, *values in rows:
+        reading = readings.setdefault(name, {"alphas": [], "values": []})
+        reading["alphas"].append(alpha)
+        reading["values"].append(list(map(float, values)))
+    for name, alpha, penalty, *_ in stored.table("The best pair of each panel")[1:]:
+        reading = readings[name]
+        i, j = reading["best"] = reading["alphas"].index(alpha), penalties.index(penalty)
+        if reading["values"][i][j] < max(map(max, reading["values"])):
+            raise ExtensionError(f"{stored.path}: the two tables differ in the best pair of {name}")
+        reading["alphas"] = list(map(float, reading["alphas"]))
+    return {"penalties": list(map(float, penalties)), "readings": readings}
+
+
+KINDS = {"films": films, "places": places, "guess": guess, "surface": surface}
 
 
 def explore_html(kind: str, data: dict, text: str, static: str) -> str:

@@ -34,6 +34,18 @@
       .map((other) => [one[0], other[0]]));
   }
 
+  /* Which of the measured values is nearest to the wanted one, by ratio. */
+  function nearest(measured, wanted) {
+    const far = measured.map((value) => Math.abs(Math.log(value / wanted)));
+    return far.indexOf(Math.min(...far));
+  }
+
+  /* Rows of a surface that hold the highest value of a column; several where they are equal. */
+  function bestRows(values, column) {
+    const top = Math.max(...values.map((row) => row[column]));
+    return values.flatMap((row, i) => (row[column] === top ? [i] : []));
+  }
+
   // ---------------------------------------------------------------- elements
 
   function make(tag, attributes = {}, ...children) {
@@ -250,6 +262,82 @@
     new ResizeObserver(draw).observe(box);
   }
 
+  // ---------------------------------------------------------------- alpha and lambda
+
+  function surface(box, { penalties, readings }) {
+    const names = Object.keys(readings);
+    const all = names.flatMap((name) => readings[name].values.flat());
+    const low = Math.min(...all), high = Math.max(...all); // one scale, so that readings can be compared
+    let name = names[0];
+    let wanted = readings[name].alphas.at(-1), j = 0; // a small fixed penalty and a large alpha, as the popular recipe
+    const row = () => nearest(readings[name].alphas, wanted);
+    const figure = make("div", { class: "explore-figure" });
+    const live = status();
+    const alpha = slider("Confidence α", { min: 0, max: readings[name].alphas.length - 1, value: row() },
+      (i) => String(readings[name].alphas[i]), (i) => pick(i, j));
+    const lambda = slider("Penalty λ", { min: 0, max: penalties.length - 1, value: j },
+      (column) => String(penalties[column]), (column) => pick(row(), column));
+
+    function pick(i, column) {
+      wanted = readings[name].alphas[i];
+      j = column;
+      update();
+    }
+    function tell() {
+      const { alphas, values, best } = readings[name];
+      const i = row(), rows = bestRows(values, j), top = values[rows[0]][j], peak = values[best[0]][best[1]];
+      live.textContent = `${name}, α = ${alphas[i]}, λ = ${penalties[j]}: nDCG@10 ${values[i][j].toFixed(3)}. `
+        + `Where λ is fixed at ${penalties[j]}, the best α is ${rows.map((r) => alphas[r]).join(" or ")}, `
+        + `with ${top.toFixed(3)}: `
+        + (j === best[1] ? "the best point of this surface."
+          : `${(peak - top).toFixed(3)} below the best point, α = ${alphas[best[0]]}, λ = ${penalties[best[1]]}, `
+            + `with ${peak.toFixed(3)}.`);
+    }
+    function draw() {
+      const { alphas, values, best } = readings[name];
+      const width = Math.min(480, Math.max(270, figure.clientWidth)), left = 58, top = 4, tall = 38, bottom = 44;
+      const wide = (width - left - 4) / penalties.length, end = top + tall * alphas.length;
+      const x = (column) => left + wide * column, y = (i) => end - tall * (i + 1);
+      const frame = (kind, i, column) => make("rect", { class: kind, x: x(column) + 2, y: y(i) + 2, width: wide - 4,
+        height: tall - 4 });
+      const cells = values.flatMap((line, i) => line.map((value, column) => make("g", {
+        class: "explore-cell", onclick: () => pick(i, column),
+      },
+      make("rect", { x: x(column), y: y(i), width: wide, height: tall,
+        style: `--share: ${((value - low) / (high - low)).toFixed(3)}` }),
+      make("text", { x: x(column) + wide / 2, y: y(i) + tall / 2 + 6, "text-anchor": "middle" }, value.toFixed(3)))));
+      const labels = [
+        ...alphas.map((value, i) => make("text", { x: left - 8, y: y(i) + tall / 2 + 5, "text-anchor": "end" }, value)),
+        ...penalties.map((value, column) =>
+          make("text", { x: x(column) + wide / 2, y: end + 18, "text-anchor": "middle" }, value)),
+        make("text", { x: 2, y: (top + end) / 2 + 5 }, "α"),
+        make("text", { x: left + (wide * penalties.length) / 2, y: end + 38, "text-anchor": "middle" }, "penalty λ"),
+      ];
+      const star = make("text", { class: "explore-best", x: x(best[1]) + wide - 5, y: y(best[0]) + 14,
+        "text-anchor": "end" }, "★");
+      figure.replaceChildren(make("svg", { viewBox: `0 0 ${width} ${end + bottom}`, width, height: end + bottom,
+        role: "img", "aria-label": `nDCG@10 by α, upwards, and λ, to the right, counts read as ${name}; `
+          + "the sentence below tells the chosen pair" },
+      ...cells, ...labels, ...bestRows(values, j).map((i) => frame("explore-column", i, j)),
+      frame("explore-chosen", row(), j), star));
+    }
+    function update() {
+      alpha.input.max = readings[name].alphas.length - 1;
+      alpha.set(row());
+      lambda.set(j);
+      draw();
+      tell();
+    }
+    box.append(
+      choice("Counts read as", names, name, (chosen) => { name = chosen; update(); return name; }),
+      alpha.row, lambda.row, figure, live, make("p", { class: "explore-note" },
+        "From the table above: only measured pairs, three decimals, and costs are differences of these. ★ best pair of "
+        + "this reading; thick frame: yours; dashed frame: best α at your λ. A click picks a pair. The colours mean the "
+        + "same in the three readings; a change of reading keeps your α, or takes the nearest measured one."));
+    update();
+    new ResizeObserver(draw).observe(box);
+  }
+
   // ---------------------------------------------------------------- guess first
 
   function guess(box, { answer, low, high, step, unit }) {
@@ -284,8 +372,8 @@
     box.append(bar.row, buttons, live);
   }
 
-  const kinds = { films, places, guess };
-  window.explore = { metrics, crossings };
+  const kinds = { films, places, guess, surface };
+  window.explore = { metrics, crossings, nearest, bestRows };
   document.querySelectorAll("[data-explore]").forEach((box) => {
     const kind = Object.keys(kinds).find((name) => box.classList.contains(`explore-${name}`));
     box.hidden = false;
