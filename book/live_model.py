@@ -8,18 +8,15 @@ scale a factor. Neither a rating nor a user's vector is written.
 from __future__ import annotations
 
 import base64
-import json
-from pathlib import Path
 
 import numpy as np
+from _ext import live_file
 
 from recsys_utils import Interactions
 from recsys_utils.book import contender, film_names, reader_id
 from recsys_utils.datasets import MovieLens, load_movielens
 from recsys_utils.models import ImplicitALS
 
-FOLDER = Path(__file__).parent / "_static" / "live"
-PREFIX = "const LIVE_MODEL = "
 LEAST_RATINGS = 15
 LEVELS = 2**15 - 1
 N_STARTERS, N_FAMOUS, APART = 24, 150, 0.75
@@ -103,22 +100,19 @@ def page_model(movielens: MovieLens) -> dict:
     }
 
 
-def read(path: Path = FOLDER / "model.js") -> dict:
-    """The model of a file that :func:`main` wrote, its factors as numbers of shape (films, factors)."""
-    model = json.loads(path.read_text("utf8").removeprefix(PREFIX).rstrip().removesuffix(";"))
+def vectors_of(model: dict) -> np.ndarray:
+    """The factors of :func:`page_model` as numbers, shape (films, factors)."""
     numbers = np.frombuffer(base64.b64decode(model["factors"]), "<i2").reshape(len(model["units"]), -1).T
-    return model | {"factors": numbers * np.array(model["units"])}
+    return numbers * np.array(model["units"])
 
 
 def main() -> None:
-    """Fit, and write ``model.js``."""
+    """Fit, and write the file."""
     movielens = load_movielens()
     if movielens.name != "ml-latest-small":
         raise SystemExit("the page wants real films: unset RECSYS_DATASET")
-    text = json.dumps(page_model(movielens), ensure_ascii=False, separators=(",", ":"))
-    path = FOLDER / "model.js"
-    path.write_text(f"{PREFIX}{text};\n", "utf8")
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+    live_file.write(page_model(movielens))
+    print(f"{live_file.MODEL.name}: {live_file.MODEL.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """The live recommender: its model is what the code makes, its mathematics is the package's, and it can be used."""
 
-import base64
-import json
 import os
 import re
 import sys
@@ -16,6 +14,7 @@ from recsys_utils.models import ImplicitALS
 
 sys.path[:0] = [str(ROOT / "book"), str(ROOT / "book" / "_ext")]
 
+import live_file  # noqa: E402
 import live_model  # noqa: E402
 from live_recommender import live_html, title_and_year  # noqa: E402
 
@@ -57,7 +56,8 @@ def histories(n_items, n=50):
 
 @pytest.fixture(scope="module")
 def model():
-    return live_model.read()
+    file = live_file.read()
+    return file | {"factors": live_model.vectors_of(file)}
 
 
 @pytest.fixture
@@ -124,14 +124,14 @@ def test_the_code_makes_the_file(model):
     movielens = films()
     made = live_model.page_model(movielens)
     units = np.array(made["units"])
-    numbers = np.frombuffer(base64.b64decode(made["factors"]), "<i2").reshape(len(units), -1).T
-    assert set(made) == set(model) and numbers.shape == (len(made["ids"]), len(model["units"]))
-    assert np.abs(numbers).max(axis=0).tolist() == [live_model.LEVELS] * len(units)
+    vectors = live_model.vectors_of(made)
+    assert set(made) == set(model) and vectors.shape == (len(made["ids"]), len(model["units"]))
+    np.testing.assert_allclose(np.abs(vectors).max(axis=0), live_model.LEVELS * units, rtol=1e-12)
     if movielens.name == "ml-latest-small":
         exact = ("settings", "ids", "titles", "popularity", "starters", "reader", "example")
         assert {name: made[name] for name in exact} == {name: model[name] for name in exact}
         # Another processor rounds otherwise in the last digit.
-        assert np.abs(numbers * units - model["factors"]).max() <= 1.01 * units.max()
+        assert np.abs(vectors - model["factors"]).max() <= 1.01 * units.max()
         np.testing.assert_allclose(made["average"], model["average"], atol=2e-6)
 
 
@@ -179,8 +179,7 @@ def test_scores_and_explanations_equal_the_packages(maths, values, exponent):
 
 
 def test_scores_and_explanations_equal_the_packages_with_the_pages_model(maths, model):
-    text = (FOLDER / "model.js").read_text("utf8").removeprefix(live_model.PREFIX).rstrip(";\n")
-    decoded = maths.evaluate("model => Array.from(Live.vectorsOf(model).vectors)", json.loads(text))
+    decoded = maths.evaluate("model => Array.from(Live.vectorsOf(model).vectors)", live_file.read())
     np.testing.assert_allclose(np.reshape(decoded, model["factors"].shape), model["factors"], rtol=1e-15)
     compare(maths, model["factors"], model["ids"], model["settings"], 1e-9)
 
@@ -205,8 +204,7 @@ def test_rotation_changes_no_score_and_fewer_factors_do(maths, model):
         const scores = table => Array.from(Live.scores(table, Live.foldIn(table, history, file.settings).x));
         return [scores(all), scores(Live.rotate(all, 0, 1, 1)), scores(Live.keep(all, 5))];
     }"""
-    text = (FOLDER / "model.js").read_text("utf8").removeprefix(live_model.PREFIX).rstrip(";\n")
-    whole, turned, kept = map(np.array, maths.evaluate(script, [json.loads(text), [[3, 5], [100, 4]]]))
+    whole, turned, kept = map(np.array, maths.evaluate(script, [live_file.read(), [[3, 5], [100, 4]]]))
     np.testing.assert_allclose(turned, whole, atol=1e-12)
     python = in_python(np.ascontiguousarray(model["factors"][:, :5]), model["ids"], model["settings"])
     ids = [model["ids"][3], model["ids"][100]]

@@ -8,14 +8,12 @@ chapter needs which, by the links of the opening boxes.
 
 from __future__ import annotations
 
-import io
 import os
 from html import escape
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from PIL import Image
 from sphinx.util.docutils import SphinxDirective
 from sphinx_external_toc.parsing import parse_toc_yaml
 from stored import Stored
@@ -224,25 +222,6 @@ class ChapterList(_Part):
         return self.html(f'<ul class="chapter-list">{"".join(cards)}</ul>')
 
 
-def thumbnail(png: bytes) -> Image.Image:
-    """The figure as large as fits into a card, on white."""
-    figure = Image.open(io.BytesIO(png)).convert("RGB")
-    figure.thumbnail(THUMB, Image.Resampling.LANCZOS)
-    card = Image.new("RGB", THUMB, "white")
-    card.paste(figure, ((THUMB[0] - figure.width) // 2, (THUMB[1] - figure.height) // 2))
-    return card
-
-
-def _thumbnails(app, exc):
-    if exc is not None or app.builder.name != "html":
-        return
-    folder = Path(app.outdir) / CARDS
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (_, figure) in getattr(app.env, "chapter_cards", {}).items():
-        if png := Stored(Path(app.srcdir) / "notebooks" / f"{name}.ipynb").figure(figure):
-            thumbnail(png).save(folder / f"{name}.webp", quality=50, method=6)
-
-
 # --------------------------------------------------------------------------- map
 
 
@@ -298,7 +277,6 @@ class ChapterMap(_Part):
 
 
 def setup(app):
-    app.connect("build-finished", _thumbnails)
     app.add_directive("book-actions", BookActions)
     app.add_directive("headlines", Headlines)
     app.add_directive("chapter-list", ChapterList)

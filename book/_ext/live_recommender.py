@@ -6,21 +6,15 @@ from the file that ``book/live_model.py`` wrote. On the short form that file is 
 
 from __future__ import annotations
 
-import json
 import re
 from html import escape
-from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from live_file import MODEL, read
 from sphinx.util.docutils import SphinxDirective
 
-MODEL = Path(__file__).parents[1] / "_static" / "live" / "model.js"
 TITLE = re.compile(r"(?P<name>.*?)(?P<other> \(.*\))? \((?P<year>\d{4})\)")
-
-
-def _model() -> dict:
-    return json.loads(MODEL.read_text("utf8").partition("=")[2].rstrip().removesuffix(";"))
 
 
 def title_and_year(title: str) -> tuple[str, str]:
@@ -150,7 +144,7 @@ def _knobs(model: dict) -> str:
 
 def live_html(form: str, static: str) -> str:
     """The recommender in one of its forms; `static` is the way to its folder, with a slash at the end."""
-    model = _model()
+    model = read()
     parts = [PICK.format(starters=_starters(model)), LIST.format(more=MORE if form == "short" else ""), MINE]
     if form == "full":
         parts += [KNOBS.format(knobs=_knobs(model)), MAP]

@@ -1,4 +1,4 @@
-"""What a site has beside its pages: the end of a chapter, 404, sitemap, feed, and a social card for each chapter.
+"""What a site has beside its pages: the end of a chapter, 404, sitemap, feed, and small pictures of each chapter.
 
 The environment variables ``BOOK_URL`` and ``BOOK_REPOSITORY`` say where the site and the repository stand. Whatever
 needs one of them is left out where it is not set, so that nothing leads nowhere.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import matplotlib
 import yaml
-from front_page import chapter_names, repository
+from front_page import CARDS, THUMB, chapter_names, repository
 from PIL import Image, ImageDraw, ImageFont
 from stored import Stored
 
@@ -53,6 +54,11 @@ def citation(title: str, source: dict, address: str) -> str:
     )
 
 
+@cache
+def _cited(path: Path) -> dict:
+    return yaml.safe_load(path.read_text("utf8"))
+
+
 def report_address(home: str, page: str, version: str) -> str:
     """The repository's form for errors, with page and version filled in."""
     return f"{home}/issues/new?template=error.yml&page={quote(page, safe='')}&version={version}"
@@ -63,7 +69,7 @@ def _frame(app, pagename, templatename, context, doctree):
     if not pagename.startswith("notebooks/"):
         return
     title = re.sub(r"^<span.*?</span>", "", context["title"])
-    source = yaml.safe_load((Path(app.srcdir) / "CITATION.cff").read_text("utf8"))
+    source = _cited(Path(app.srcdir) / "CITATION.cff")
     base = app.config.html_baseurl
     address = base + app.builder.get_target_uri(pagename) if base else ""
     report = ""
@@ -133,7 +139,16 @@ def feed(changelog: str, base: str) -> str:
     )
 
 
-# --------------------------------------------------------------------------- social cards
+# --------------------------------------------------------------------------- pictures of chapters
+
+
+def thumbnail(png: bytes) -> Image.Image:
+    """The figure as large as fits into a card of the landing page, on white."""
+    figure = Image.open(io.BytesIO(png)).convert("RGB")
+    figure.thumbnail(THUMB, Image.Resampling.LANCZOS)
+    card = Image.new("RGB", THUMB, "white")
+    card.paste(figure, ((THUMB[0] - figure.width) // 2, (THUMB[1] - figure.height) // 2))
+    return card
 
 
 def _lines(draw, text: str, font, width: int) -> list[str]:
@@ -184,12 +199,15 @@ def _write(app, exc):
         pages = [app.builder.get_target_uri(name) for name in sorted(app.env.found_docs)]
         (out / "sitemap.xml").write_text(sitemap(base, pages), "utf8")
         (out / "robots.txt").write_text(f"Sitemap: {base}sitemap.xml\n", "utf8")
-    folder = out / "_static" / "cards"
+    folder = out / CARDS
     folder.mkdir(parents=True, exist_ok=True)
     for name, (sentence, figure) in getattr(app.env, "chapter_cards", {}).items():
         chapter = Stored(Path(app.srcdir) / "notebooks" / f"{name}.ipynb")
-        card = social_card(chapter.title, sentence, chapter.figure(figure)).quantize(64)
+        png = chapter.figure(figure)
+        card = social_card(chapter.title, sentence, png).quantize(64)
         card.save(folder / f"{name}.png", optimize=True)
+        if png:
+            thumbnail(png).save(folder / f"{name}.webp", quality=50, method=6)
 
 
 def setup(app):
