@@ -30,7 +30,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import normalize
 
 from benchmarks._results import TINY, markdown, write_results
-from benchmarks.tuning import COMPETITIONS, N_TRIALS
+from benchmarks.tuning import COMPETITIONS, N_TRIALS, SECONDS
 from recsys_utils import Interactions, load_movielens
 from recsys_utils.book import competition, contender, contenders, fingerprint, tuning_table
 from recsys_utils.book.leaderboard import PER_USER, ROWS, UNITS
@@ -109,7 +109,7 @@ def autoencoder(split, validation) -> tuple[Recommender, int, dict]:
     scope = from_chapter("choosing", "def encode", "class Autoencoder", **names)
     model, ranges = scope["Autoencoder"], scope["RANGES"]
     warnings.simplefilter("ignore", ConvergenceWarning)
-    found = tune(model, ranges, split, "ndcg@10", N_TRIALS, rng=0, validation=validation)
+    found = tune(model, ranges, split, "ndcg@10", N_TRIALS, rng=0, validation=validation, seconds=SECONDS)
     print(found.summary(), flush=True)
     settings = rounded(found.best)
     told = {"settings": settings, "edges": ", ".join(found.edges), "validation": found.score}
@@ -155,14 +155,16 @@ def judge(model: Recommender, split, task: str):
 
 def measure(model: Recommender, split, task: str, genres, costs: bool) -> tuple[dict, object]:
     """Fit one contender; its row and its report."""
-    seconds = seconds_of(lambda: model.fit(split.train))
+    times = [seconds_of(lambda: model.fit(split.train))]
+    while costs and len(times) < 3 and sum(times) < 5:  # other work can only add to it
+        times.append(seconds_of(lambda: model.fit(split.train)))
     report = judge(model, split, task)
     row = {"score": float(report.mean().iloc[0])}
     if not costs:
         return row, report
     features = getattr(getattr(model, "features", None), "blocks", ())
     row |= {
-        "fit seconds": seconds, "list seconds": list_seconds(model, split), "bytes": bytes_of(model),
+        "fit seconds": min(times), "list seconds": list_seconds(model, split), "bytes": bytes_of(model),
         "new users": answers_new_user(model, split) or bool(set(PEOPLE) & set(features)),
         "new items": bool(set(FILMS) & set(features)),
     }

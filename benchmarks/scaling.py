@@ -30,7 +30,10 @@ from recsys_utils.split import stratified_holdout
 SIZES = (100_000, 316_000, 1_000_000, 3_160_000, 10_000_000, 25_000_000)[: 2 if TINY else None]
 FACTORS, ROUNDS, ALPHA, PENALTY = 32, 5, 4.0, 0.05
 # interactions, factors, blocks a side; the largest one is kept from the cost model
-GRID = ((100_000, 32, 4), (316_000, 32, 4), (316_000, 16, 4), (316_000, 64, 4), (316_000, 32, 16), (1_000_000, 32, 8))
+GRID = (
+    (100_000, 32, 4), (316_000, 32, 4), (316_000, 16, 4), (316_000, 64, 4), (316_000, 32, 16), (1_000_000, 32, 8),
+    (2_000_000, 32, 8),
+)
 GRID = GRID[:2] if TINY else GRID
 KILLS = 1 if TINY else 5
 
