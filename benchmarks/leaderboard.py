@@ -4,10 +4,10 @@
     python -m benchmarks.leaderboard ml-100k/lists ...      only these, the others stay as recorded
 
 The contenders are those of ``recsys_utils/book/tuned.json``, with the settings of their equal searches (run
-``python -m benchmarks.tuning`` first). Beside them stand factorization machines with the settings of their chapter,
-which had no search, and on ml-100k the autoencoder of the chapter on choosing, searched here with the same number of
-trials. The same settings then meet a split by time. Writes ``benchmarks/results/leaderboard.md``, and for the chapter
-``recsys_utils/book/leaderboard.json`` and ``leaderboard.npz`` (figures of each user, no ratings).
+``python -m benchmarks.tuning`` first). Beside them stand factorization machines without a search, and on ml-100k the
+autoencoder of the chapter on choosing, searched here with the same number of trials. The same settings then meet a
+split by time. Writes ``benchmarks/results/leaderboard.md``, and for the chapter ``recsys_utils/book/leaderboard.json``
+and ``leaderboard.npz`` (figures of each user, no ratings).
 """
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CHAPTERS = Path(__file__).parents[1] / "book" / "chapters"
 RECORD = Path(contenders.__file__).parent
 BEYOND = ("novelty", "serendipity", "popularity_lift", "coverage", "gini")
 OF_GENRES = ("intra_list_distance", "miscalibration")
-FACTORS, PASSES, BURN_IN = 8, 100, 20  # of the machines, as in their chapter
+FACTORS, PASSES, BURN_IN = 8, 100, 20  # of the machines; their chapter has eight factors and fewer passes
 PEOPLE, FILMS = ("age_group", "occupation", "gender"), ("genres", "release_year")
 
 
