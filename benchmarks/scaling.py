@@ -67,6 +67,7 @@ def steps(n: int) -> dict:
     found = {"interactions": n, "idle": peak(begin=True)}
     split = stratified_holdout(shaped(n), test_size=0.2, rng=0)
     train, test = split.train, split.test
+    found["fitted"] = len(train.values)
 
     def measured(name, work):
         before, start = peak(begin=True), time.process_time()
@@ -110,11 +111,14 @@ def als(rank: int, blocks: int, rounds: int = ROUNDS, **settings):
 
 
 def spark_study() -> dict[str, pd.DataFrame]:
-    """Workers killed in the middle of fits; the grid on two workers, then on the one that is left."""
+    """Workers killed in the middle of fits; the grid on two workers, then on the one that is left.
+
+    Java compiles what is used, and is slow until it has. The first fits warm the driver and the worker that is new, and
+    :func:`timed` fits each setting once before the fit that counts, for both numbers of workers.
+    """
     data = {n: shaped(n) for n, _, _ in GRID}
     with spark_cluster(2) as cluster:
         tables = {n: cluster.table(d.with_values(np.ones(len(d.values))), str(n)).cache() for n, d in data.items()}
-        # Java compiles what is used, and is slow until it has: the driver in these fits, then the worker that is new.
         kills = [killed(cluster, tables[GRID[0][0]]) for _ in range(KILLS)]
         for _ in range(1 if TINY else 4):
             als(32, 4).fit(tables[GRID[0][0]])
@@ -125,16 +129,19 @@ def spark_study() -> dict[str, pd.DataFrame]:
 
 
 def timed(cluster, table, data: Interactions, rank: int, blocks: int) -> dict:
-    """One fit of implicit ALS.
+    """The second of two fits of implicit ALS with the same settings; the first one is for Java to compile.
 
-    ``path`` is the processor time that nobody can work through side by side: the driver's, and in each stage that of
-    the worker who had most to do. Unlike wall time it does not depend on what else the machine does.
+    ``path`` is the driver's processor time plus, in each stage, that of the worker who had most to do. The sum leaves
+    out waiting, but not what others do to caches and clock rates; and it counts the driver as if it never worked beside
+    the workers, which it does, so that with one worker it can exceed the wall time.
     """
     table.count()
+    als(rank, blocks).fit(table)
+    time.sleep(0.5)  # the log is written behind the work
     first, start, driver = len(cluster.tasks()), time.perf_counter(), cluster.driver_seconds()
     als(rank, blocks).fit(table)
     seconds, driver = time.perf_counter() - start, cluster.driver_seconds() - driver
-    time.sleep(0.5)  # the log is written behind the work
+    time.sleep(0.5)
     tasks = cluster.tasks().iloc[first:]
     longest = tasks.groupby(["stage", "executor"])["cpu_seconds"].sum().groupby("stage").max()
     found = {
@@ -201,10 +208,11 @@ def main() -> None:
         f"Implicit ALS, {FACTORS} factors, {ROUNDS} rounds; invented interactions with the shape of ml-25m.",
         "## One machine, one process a size: processor time and peak memory of each step", markdown(shown, formats),
         "## Slopes of the logarithms against that of interactions", markdown(slope, ".2f"),
-        "## Spark, one fit each",
+        "## Spark, the second of two fits each",
         markdown(spark, {c: ".2f" for c in ("wall", "driver", "workers, s", "path")}),
-        "Seconds of wall time, of the driver's processor time, of the workers', and of what nobody can work through "
-        "side by side: the driver's and, in each stage, the busiest worker's. Workers are processes that share the two "
+        "Seconds of wall time, of the driver's processor time, of the workers', and, as `path`, the sum of the "
+        "driver's and, in each stage, the busiest worker's. The sum leaves out waiting, and counts the driver as if it "
+        "never worked beside the workers, which it does. Workers are processes that share the two "
         "cores of this machine with the driver and with others. Bytes are those of all shuffles, and those that a "
         "worker read from the other.",
         "## A worker killed in the middle of a fit", markdown(kills, ".1e"),

@@ -105,7 +105,8 @@ def spark_cluster(
     """A standalone cluster on the loopback interface, for the length of a ``with`` block.
 
     A master, and workers of one core each. Everything ends with the block, also by an error in it, and (on Linux) with
-    this process, however that ends.
+    this process, however that ends. A folder for checkpoints is set: without one ALS silently writes none, whatever its
+    ``checkpointInterval``.
 
     Parameters
     ----------
