@@ -310,7 +310,7 @@ def write(rows: dict[str, list[dict]]) -> None:
         "" if line["kind"] == "exact" else f"{line['low']:.4f} – {line['high']:.4f} ({line['values']} {line['kind']}s)"
         for line in flat
     ]
-    shown["difference"] = table["difference"].map("{:+.4f}".format)
+    shown["difference"] = (table["difference"].round(4) + 0.0).map("{:+.4f}".format)
     shown[["verdict", "protocol", "note"]] = table[["verdict", "protocol", "note"]]
     if not TINY:
         RECORD.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
