@@ -188,6 +188,10 @@ def p2_methods() -> list[Method]:
         method(data, "FM: + genres, years, date", everything, RANKS, **SHORT),
         method(data, "FM: the same, date by day", everything, RANKS, period="day", **SHORT),
         method(data, "FM: + films watched", watched, RANKS, period="day", **SHORT),
+        method(
+            data, "FM: + films watched, crosses, longer (best recipe)", watched, {"factors": [12, 20]}, period="day",
+            crosses=CROSSES, **LONG,
+        ),
         method(data, "FM: windows instead, longer (best recipe with windows)", everything, RANKS, windows=True, **LONG),
     ]
 
