@@ -36,6 +36,8 @@ GUESSES = {
     "tail": (r"most rated tenth of the films holds (\d+)% of all ratings", 0, 100, 1, "%"),
     "hole": (r"all four cells, the hole as zero +([\d.]+)", 0, 5, 0.05, "stars"),
     "recipe": (r"the recipe's RMSE is \*\*([\d.]+)\*\*", 0, 5, 0.05, "stars"),
+    "halves": (r"halves correlate by [\d.]+, with 20–29 by ([\d.]+)", 0, 1, 0.01, ""),
+    "lists": (r"for the fit, ([\d.]+) for the lists", 0, 2, 0.05, ""),
 }
 
 

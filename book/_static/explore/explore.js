@@ -341,7 +341,7 @@
   // ---------------------------------------------------------------- guess first
 
   function guess(box, { answer, low, high, step, unit }) {
-    const words = (value) => `${value}${unit === "%" ? "%" : ` ${unit}`}`;
+    const words = (value) => `${value}${unit === "%" || !unit ? unit : ` ${unit}`}`;
     const live = status();
     const bar = slider("Your guess", { min: low, max: high, step, value: (low + high) / 2 }, words);
     // The output that holds the answer keeps its room and waits
