@@ -10,11 +10,14 @@ more trials, so it is no rival with an equal budget but the best that this book 
 anew inside the training part of each seed, so that each figure of the blend is blind: the test part of a seed is seen
 by nothing that was chosen for it. Where a winner lies at an edge of its range, the table says so.
 
-Run with ``python -m benchmarks.ranking`` (about half an hour on two cores, the data sets beside each other); writes
-``benchmarks/results/ranking.md``.
+    python -m benchmarks.ranking               both data sets beside each other (half an hour on two cores)
+    python -m benchmarks.ranking lastfm        one of them, movielens or lastfm
+
+Writes ``benchmarks/results/ranking_movielens.md`` and ``ranking_lastfm.md``.
 """
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -36,9 +39,7 @@ N_TRIALS = 2 if TINY else 20  # of every rival
 N_PART = 2 if TINY else 60  # of each part of the blend, but for BPR, whose fits take long
 N_PAIRS = 2 if TINY else 8
 SECONDS = 10 if TINY else 300  # a search starts no further trial then
-N_BLENDED = 6  # the best settings of iALS that a blend averages, each from a start of its own
 WEIGHTS = [1.0] if TINY else [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0]  # of iALS, where EASE has 1
-FACTORS = [16] if TINY else [32, 64, 128]
 
 
 def ials(*, alpha: float, penalty: float, rng: int = 0, **settings) -> ImplicitALS:
@@ -53,27 +54,27 @@ def library(*, values: str, alpha: float, penalty: float, factors: int) -> Impli
     })
 
 
-def rivals(values: list[str]) -> dict:
+def rivals(values: list[str], factors: list[int]) -> dict:
     """Contenders and their ranges; `values` are ways to use the strength of an interaction."""
     return {
         "popularity": (Popularity, {}),
         "item-kNN": (ItemKNN, {"neighbours": randint(10, 500), "shrinkage": loguniform(0.5, 1000)}),
         "BPR": (BPR, {
-            "factors": FACTORS, "learning_rate": loguniform(0.01, 0.3), "regularization": loguniform(0.001, 0.3),
+            "factors": factors, "learning_rate": loguniform(0.01, 0.3), "regularization": loguniform(0.001, 0.3),
             "iterations": [2] if TINY else [60, 120],
         }),
         "ALS, implicit": (library, {
-            "values": [*values, "bm25"], "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60), "factors": FACTORS,
+            "values": [*values, "bm25"], "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60), "factors": factors,
         }),
-    } | parts(values)
+    } | parts(values, factors)
 
 
-def parts(values: list[str]) -> dict:
+def parts(values: list[str], factors: list[int]) -> dict:
     """The two families that a blend is made of, and their ranges."""
     return {
         "EASE": (EASE, {"values": values, "regularization": loguniform(30, 6000), "dropout": uniform(0, 0.9)}),
         "iALS": (ials, {
-            "factors": FACTORS, "values": values, "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60),
+            "factors": factors, "values": values, "alpha": loguniform(0.5, 20), "penalty": loguniform(2, 60),
             "frequency_exponent": uniform(0, 1), "iterations": [2 if TINY else 15],
         }),
     }
@@ -97,7 +98,7 @@ def with_features(contenders: dict, features: dict) -> dict:
 def pairs() -> dict:
     """A third family for the blend, near what searches of BPR have found before."""
     return {"BPR for the blend": (BPR, {
-        "factors": FACTORS[-2:-1] or FACTORS, "iterations": [2 if TINY else 120],
+        "factors": [16 if TINY else 64], "iterations": [2 if TINY else 120],
         "learning_rate": loguniform(0.02, 0.15), "regularization": loguniform(0.005, 0.08),
     })}
 
@@ -148,11 +149,14 @@ class Searched:
         self.found[name] = found
         return found
 
-    def blend(self, families: dict, third: dict) -> str:
-        """Search the families and the weights between them; the name of the blend."""
+    def blend(self, families: dict, third: dict, best: int, starts: int) -> str:
+        """Search the families and the weights between them; the name of the blend.
+
+        Of iALS it averages the `best` settings, each from several `starts`.
+        """
         ease, own = (self.search(name, *family, N_PART) for name, family in families.items())
         others = [self.search(name, *family, N_PAIRS) for name, family in third.items()]
-        several = [own.settings[trial] for trial in own.ranking.index[:N_BLENDED]]
+        several = [own.settings[trial] for trial in own.ranking.index[:best]] * starts
         parts = [ease.model_class(**ease.best)]
         parts += [own.model_class(**settings, rng=start) for start, settings in enumerate(several)]
         parts += [one.model_class(**one.best) for one in others]
@@ -161,7 +165,7 @@ class Searched:
             weights = [1.0] + [weight / len(several)] * len(several) + [third_weight] * len(others)
             return Blend(models=models, weights=weights)
 
-        name = " and ".join(["blend of EASE", f"the {N_BLENDED} best iALS", *("BPR" for _ in others)])
+        name = " and ".join(["blend of EASE", f"{len(several)} iALS", *("BPR" for _ in others)])
         kept = [Once.of(part) for part in parts]
         space = {"weight": WEIGHTS} | ({"third_weight": [0.0, 0.25, 0.5, 1.0]} if others else {})
         found = self.search(name, partial(make, kept), space, None)
@@ -173,9 +177,12 @@ class Searched:
         return {name: one.model_class(**one.best) for name, one in self.found.items()}
 
 
-def study(title, data, split, validate, seeds, values, features=None, third=None, published=()) -> list[str]:
+def study(
+    title, data, split, validate, seeds, values, factors, best_of, features=None, third=None, published=()
+) -> list[str]:
     """Search, then test on all seeds; returns blocks of Markdown."""
-    whole = with_features(parts(values), features) if features else parts(values)
+    whole = parts(values, factors)
+    whole = with_features(whole, features) if features else whole
     families = {f"{name}, for the blend": family for name, family in whole.items()}
     runs, first = [], None
     for seed in seeds:
@@ -183,9 +190,9 @@ def study(title, data, split, validate, seeds, values, features=None, third=None
         here = Searched(f"{title}, seed {seed}:", part, validate(part.train))
         if first is None:
             first = here
-            for name, rival in rivals(values).items():
+            for name, rival in rivals(values, factors).items():
                 here.search(name, *rival)
-        best = here.blend(families, third or {})
+        best = here.blend(families, third or {}, *best_of)
         runs.append(compare(first.models() | here.models(), RankingProtocol(part, 10, ("ndcg",))))
         print(runs[-1]["ndcg@10"], flush=True)
     found = first.found
@@ -224,6 +231,8 @@ def movielens_study() -> list[str]:
         lambda train: [stratified_holdout(train, by="item", test_size=0.1, rng=seed) for seed in (101, 102, 103, 104)],
         (42, 1) if TINY else (42, 1, 2, 3, 4),
         ["raw", "sqrt", "binary"],
+        [16] if TINY else [32, 64, 128],
+        (6, 1),
         {
             "user_features": indicators(movielens.users, "userId", "age_group", "gender", "occupation"),
             "item_features": indicators(movielens.movies, "movieId", "genres"),
@@ -245,24 +254,30 @@ def lastfm_study() -> list[str]:
         lambda train: [stratified_holdout(train, by="user", test_size=0.2, rng=seed) for seed in (101, 102)],
         (42, 1) if TINY else (42, 1, 2),
         ["log", "binary"],
+        [16] if TINY else [64, 128, 256],
+        (2, 3),  # on these data the sixth best setting is clearly behind, on validation data
     )
 
 
-def main() -> None:
-    """Run both studies and write the tables."""
+STUDIES = {"movielens": movielens_study, "lastfm": lastfm_study}
+
+
+def main(names: list[str]) -> None:
+    """Run the studies named, beside each other, and write a table for each."""
     with ProcessPoolExecutor(2) as pool:
-        blocks = [job.result() for job in [pool.submit(movielens_study), pool.submit(lastfm_study)]]
-    write_results(
-        "ranking", "Ranking: nDCG@10",
-        '"First seed" is the split with seed 42; settings shown are those chosen inside its training part '
-        '("validation": mean over validation splits, lower because the test rows are missing there as well). '
-        f"{N_TRIALS} trials for each rival that has any settings; {N_PART} for each part of the blend ({N_PAIRS} for "
-        f"its BPR); no further trial after {SECONDS} seconds. The blend and its parts are searched anew for each seed. "
-        "Fit times are the best over the seeds, without Numba's compilation, the two studies beside each other. "
-        "Protocols: the benchmark's docstring.",
-        *blocks[0], *blocks[1], packages=("numpy", "numba", "scikit-learn", "implicit"),
-    )
+        jobs = {name: pool.submit(STUDIES[name]) for name in names or STUDIES}
+        for name, job in jobs.items():
+            write_results(
+                f"ranking_{name}", "Ranking: nDCG@10",
+                '"First seed" is the split with seed 42; settings shown are those chosen inside its training part '
+                '("validation": mean over validation splits, lower because the test rows are missing there as well). '
+                f"{N_TRIALS} trials for each rival that has any settings; {N_PART} for each part of the blend "
+                f"({N_PAIRS} for BPR where it is one); no further trial after {SECONDS} seconds. The blend and its "
+                "parts are searched anew for each seed. Fit times are the best over the seeds, without Numba's "
+                "compilation, on one of two busy cores. Protocols: the benchmark's docstring.",
+                *job.result(), packages=("numpy", "numba", "scikit-learn", "implicit"),
+            )
 
 
 if __name__ == "__main__":
-    main()
+    main([name for name in sys.argv[1:] if not name.startswith("--")])

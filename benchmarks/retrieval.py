@@ -1,9 +1,10 @@
 """Ten items out of up to a million: exact and approximate search against the plain product, one thread.
 
 Item vectors are learnt by ImplicitALS (64 factors) on lastfm-2k, or grown from these: each new vector takes the
-length and, with some noise, the direction of a learnt one. Queries are vectors of listeners. Settings are chosen
-on half of the listeners: the least effort with recall@10 of at least 0.96, or the most there is. The other half is measured, query by query, all
-contenders in turn; a ratio is the median over the rounds of the ratio of medians within one. Processor time.
+length and, with some noise, the direction of a learnt one. Queries are vectors of listeners. Settings are chosen on
+half of the listeners: the least effort with recall@10 of at least 0.96, or the most there is. The other half is
+measured, query by query, all contenders in turn; a ratio is the median over the rounds of the ratio of medians within
+one. Processor time.
 
 "Head": only the items with the largest norms, as many as hold 99.5% of the true top tens of the first half.
 
