@@ -275,7 +275,7 @@ def main(names: list[str]) -> None:
                 f"({N_PAIRS} for BPR where it is one); no further trial after {SECONDS} seconds. The blend and its "
                 "parts are searched anew for each seed. Fit times are the best over the seeds, without Numba's "
                 "compilation, on one of two busy cores. Protocols: the benchmark's docstring.",
-                *job.result(), packages=("numpy", "numba", "scikit-learn", "implicit"),
+                *job.result(), packages=("numpy", "numba", "scikit-learn", "implicit"), module="ranking",
             )
 
 
