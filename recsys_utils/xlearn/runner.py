@@ -192,7 +192,7 @@ def _labels(name: str, labels, matrix: sparse.csr_matrix, task: str) -> np.ndarr
         raise InvalidInput(f"{name} labels must be 1-D, got {got}: pass one number a row")
     labels = check_finite(f"{name} labels", labels)
     check_same_length(**{f"{name} labels": labels, name: range(matrix.shape[0])})
-    classes = set(np.unique(labels))
+    classes = set(np.unique(labels).tolist())
     if task == "binary" and not (classes <= {0.0, 1.0} or classes <= {-1.0, 1.0}):
         raise InvalidInput(
             f"{name} labels of task='binary' must be 0 and 1 or -1 and 1, got {sorted(classes)[:4]}: "
