@@ -15,6 +15,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
 
 from benchmarks._results import write_results
@@ -97,11 +98,13 @@ class MyFM(BaseEstimator):
 class XLearn(BaseEstimator):
     """xLearn trained from files; every fit learns anew, and once more when it predicts."""
 
-    def __init__(self, *, k=8, lr=0.2, lambda_=0.001, epoch=15):
+    def __init__(self, *, model="fm", k=8, lr=0.2, lambda_=0.001, epoch=15, normalize=True):
+        self.model = model
         self.k = k
         self.lr = lr
         self.lambda_ = lambda_
         self.epoch = epoch
+        self.normalize = normalize
 
     def fit(self, design, y):
         """Train once, for the time that it takes."""
@@ -141,21 +144,27 @@ def shuffled(data, seed: int = 0):
 
 
 SHORT, LONG = dict(iterations=150, burn_in=50), dict(iterations=300, burn_in=100)
-RANKS = {"factors": [8, 12]}
-RATES = {"k": [8, 16], "lr": [0.1, 0.2], "lambda_": [0.0003, 0.001, 0.003]}
+RANKS = {"factors": [4, 8, 12, 16, 24, 32]}
+RATES = {
+    "k": [4, 8, 16, 32, 64], "lr": loguniform(0.02, 0.8), "lambda_": loguniform(1e-4, 2e-2),
+    "epoch": [5, 10, 20, 40, 80], "normalize": [True, False],
+}
 
 
 def p1_methods() -> list[Method]:
     """Methods for ml-latest-small."""
     data = load_movielens("ml-latest-small")
-    point = {"factors": [4, 8], "regularization": [10.0, 15.0, 20.0]}
-    by_als = dict(solver="als", noise_field=None, iterations=25, linear_regularization=4.0)
+    point = {
+        "factors": [4, 8, 16, 32], "regularization": loguniform(3, 100), "linear_regularization": loguniform(0.5, 20),
+    }
+    by_als = dict(solver="als", noise_field=None, iterations=25)
     watched = ("user", "history", *ALL[1:])
     best = dict(crosses=CROSSES, **LONG)
     return [
         method(data, "xLearn FM: user, film", ("user", "item"), RATES, XLearn),
         method(data, "xLearn FM: + genres, year of release", FILM, RATES, XLearn),
         method(data, "xLearn FM: + date of rating", ALL, RATES, XLearn),
+        method(data, "xLearn field-aware FM: the same", ALL, RATES, XLearn, model="ffm"),
         method(data, "myFM: user, film", ("user", "item"), RANKS, MyFM, **SHORT),
         method(data, "myFM: + genres, year of release", FILM, RANKS, MyFM, **SHORT),
         method(data, "myFM: + date of rating", ALL, RANKS, MyFM, **SHORT),
@@ -167,10 +176,10 @@ def p1_methods() -> list[Method]:
         method(data, "FM: the same, one noise for all users", ALL, RANKS, noise_field=None, **SHORT),
         method(data, "FM by ALS: the same", ALL, point, **by_als),
         method(data, "FM: + films watched, genres, years, date", watched, RANKS, **SHORT),
-        method(data, "FM: + crosses, longer (best recipe)", watched, {"factors": [10, 20]}, **best),
+        method(data, "FM: + crosses, longer (best recipe)", watched, RANKS, **best),
         method(data, "FM: user, film, genres, years, date, windows of time", ALL, RANKS, windows=True, **SHORT),
         method(
-            data, "FM: + films watched, crosses, longer (best recipe with windows)", watched, {"factors": [10, 20]},
+            data, "FM: + films watched, crosses, longer (best recipe with windows)", watched, RANKS,
             windows=True, **best,
         ),
     ]
@@ -189,7 +198,7 @@ def p2_methods() -> list[Method]:
         method(data, "FM: the same, date by day", everything, RANKS, period="day", **SHORT),
         method(data, "FM: + films watched", watched, RANKS, period="day", **SHORT),
         method(
-            data, "FM: + films watched, crosses, longer (best recipe)", watched, {"factors": [12, 20]}, period="day",
+            data, "FM: + films watched, crosses, longer (best recipe)", watched, RANKS, period="day",
             crosses=CROSSES, **LONG,
         ),
         method(data, "FM: windows instead, longer (best recipe with windows)", everything, RANKS, windows=True, **LONG),

@@ -261,6 +261,10 @@ class ModelContract:
         ]:
             with pytest.raises(error, match=text):
                 model.fold_in(items, values)
+            with pytest.raises(error, match=text):
+                model.fold_in(np.array(items, np.int64), np.array(values, np.float64))
+        arrays = np.array([5, 2, 3], np.int64), np.array([1.0, 4.0, 0.5])
+        np.testing.assert_array_equal(model.fold_in(*arrays), model.fold_in(*map(list, arrays)))
         if model.predicts_ratings:
             with pytest.raises(InvalidInput, match="needs ratings"):
                 model.fold_in([2])

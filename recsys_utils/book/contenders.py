@@ -1,7 +1,8 @@
 """Who competes in the book, over which ranges each is tuned, and the settings that the search found.
 
-Every contender gets the same number of trials on the same validation data, once, by ``python -m benchmarks.tuning``;
-the chapters read what it found here, so that one model has one setting throughout.
+Every contender gets the same number of trials on the same validation data, once, by ``python -m benchmarks.tuning``,
+which steps on where the best of them lies at an edge of its range; the chapters read what it found here, so that one
+model has one setting throughout.
 """
 from __future__ import annotations
 
@@ -160,10 +161,10 @@ def contender(data_set: str, task: str, model: str, **changes) -> Recommender:
 
 
 def tuning_table(data_set: str, task: str) -> pd.DataFrame:
-    """One row a contender: trials, validation score, settings found, and those that lie at an edge of their range."""
+    """One row a contender: trials drawn, steps past an edge of a range, validation score, settings found, open edges."""
     rows = {
         model: {
-            "trials": found["trials"], "validation": found["score"],
+            "trials": found["trials"], "steps": len(found["steps"]), "validation": found["score"],
             "settings": ", ".join(
                 f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
                 for name, value in found["settings"].items()

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..check import check_bool, check_finite, check_float, check_int, check_same_length
+from ..compiled import compiled
 from ..errors import Diverged, InvalidInput, NotFittedError
 from ..interactions import Interactions, check_interactions
 from ..topn import SortedVectors, top_n
@@ -246,6 +247,13 @@ class Recommender(BaseEstimator, ABC):
         """Rows and values of a new user's history, checked as :meth:`fold_in` says and in order of row."""
         if values is None and self.predicts_ratings:
             raise InvalidInput(f"values is None, but {type(self).__name__} needs ratings: pass one for each item")
+        known = self._fitted().item_ids
+        if _is_vector(item_ids, np.int64) and _is_vector(values, np.float64) and known.dtype == np.int64:
+            # A request waits for this: one pass takes a third of the time of the checks one by one, which say what
+            # is wrong where something is.
+            sound, rows, in_order = _sound_history(known, item_ids, values)
+            if sound:
+                return rows, in_order
         return self.sorted_history(self.rows_of_items(item_ids, strict=True), values, "item_ids")
 
     def sorted_history(self, rows: np.ndarray, values, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -255,14 +263,12 @@ class Recommender(BaseEstimator, ABC):
             rows, values = _one_dimensional(**{name: rows, "values": values})
         order = rows.argsort()  # as in the training matrix, so that even the rounding is the same
         rows, values = rows[order], values[order]
-        # A request waits for this: count_nonzero takes a quarter of the time of any() and all().
-        if np.count_nonzero(rows[1:] == rows[:-1]):
+        if (rows[1:] == rows[:-1]).any():
             raise InvalidInput(f"{name} repeats an id: keep each once, with one value")
-        if np.count_nonzero(values > 0) < len(values):
-            if (least := values.min()) < 0:
-                raise InvalidInput(f"values holds a negative value ({least:g}): drop it or shift the values")
-            if not self.predicts_ratings:  # a value of 0 is no interaction
-                rows, values = rows[values > 0], values[values > 0]
+        if (values < 0).any():
+            raise InvalidInput(f"values holds a negative value ({values.min():g}): drop it or shift the values")
+        if not self.predicts_ratings:  # a value of 0 is no interaction
+            rows, values = rows[values > 0], values[values > 0]
         return rows, values
 
     def rows_of_users(self, ids, *, strict: bool = False) -> np.ndarray:
@@ -435,6 +441,32 @@ def pair_products(user_rows: np.ndarray, item_rows: np.ndarray, users: np.ndarra
         products[part] = np.einsum("ij,ij->i", users[user_rows[part]], items[item_rows[part]])
     products[(user_rows < 0) | (item_rows < 0)] = 0.0
     return products
+
+
+def _is_vector(array, dtype) -> bool:
+    return type(array) is np.ndarray and array.dtype == dtype and array.ndim == 1
+
+
+@compiled
+def _sound_history(known, ids, values):
+    """Rows of ids among the ascending `known` with their values, in order; False where there is anything to refuse."""
+    n, sound = len(ids), len(ids) == len(values) and len(known) > 0
+    rows, in_order = np.empty(n, np.int64), np.empty(n)
+    if sound:
+        for k in range(n):
+            low, left = 0, len(known)
+            while left > 1:
+                half = left // 2
+                low += half if known[low + half] <= ids[k] else 0
+                left -= half
+            rows[k] = low
+            sound &= known[low] == ids[k] and 0 < values[k] < np.inf
+        order = np.argsort(rows)
+        rows = rows[order]
+        for k in range(n):
+            in_order[k] = values[order[k]]
+            sound &= k == 0 or rows[k] > rows[k - 1]
+    return sound, rows, in_order
 
 
 def _one_dimensional(**arrays) -> list[np.ndarray]:
