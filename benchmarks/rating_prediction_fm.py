@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 from scipy.stats import loguniform
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from benchmarks._results import write_results
 from benchmarks.rating_prediction import Method, as_markdown, five_folds, one_split, run
@@ -117,8 +118,29 @@ class XLearn(BaseEstimator):
         return np.clip(fit_predict(*self.train_, design, **self.get_params()).predictions, *self.range_)
 
 
-def method(data, name, blocks, grid, kind=FactorizationMachine, *, crosses=(), windows=False, period="month", **fixed):
-    """A machine on some columns; crosses and windows have linear weights only."""
+class TwoChains(BaseEstimator):
+    """The mean prediction of two chains of a machine, drawn beside each other in two threads."""
+
+    def __init__(self, *, machine=None):
+        self.machine = machine
+
+    def fit(self, design, y):
+        """Draw both."""
+        chains = [clone(self.machine).set_params(rng=seed) for seed in (0, 1)]
+        with ThreadPoolExecutor(2) as pool:
+            self.chains_ = list(pool.map(lambda chain: chain.fit(design, y), chains))
+        return self
+
+    def predict(self, design):
+        """Means over the draws of both."""
+        return np.mean([chain.predict(design) for chain in self.chains_], axis=0)
+
+
+def method(
+    data, name, blocks, grid, kind=FactorizationMachine, *, crosses=(), windows=False, period="month", both=False,
+    **fixed,
+):
+    """A machine on some columns (or the mean of two); crosses and windows have linear weights only."""
     if kind is FactorizationMachine:
         fixed.setdefault("noise_field", "user")
         lengths = RatingWindows()
@@ -129,6 +151,7 @@ def method(data, name, blocks, grid, kind=FactorizationMachine, *, crosses=(), w
     def make(**chosen):
         features = WiderFeatures(blocks, crosses=crosses, windows=windows, date_period=period)
         machine = kind(**fixed, **chosen)
+        machine = TwoChains(machine=machine) if both else machine
         return Timed(features=features, machine=machine, movies=data.movies, users=data.users, ratings=data.ratings)
 
     return Method(name, make, grid)

@@ -161,7 +161,7 @@ def contender(data_set: str, task: str, model: str, **changes) -> Recommender:
 
 
 def tuning_table(data_set: str, task: str) -> pd.DataFrame:
-    """One row a contender: trials drawn, steps past an edge of a range, validation score, settings found, open edges."""
+    """One row a contender: trials drawn, steps past an edge, validation score, settings found, edges left open."""
     rows = {
         model: {
             "trials": found["trials"], "steps": len(found["steps"]), "validation": found["score"],
