@@ -30,12 +30,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import normalize
 
 from benchmarks._results import TINY, markdown, write_results
-from benchmarks.tuning import COMPETITIONS, N_TRIALS, SECONDS
+from benchmarks.tuning import COMPETITIONS, search_on
 from recsys_utils import Interactions, load_movielens
 from recsys_utils.book import competition, contender, contenders, fingerprint, tuning_table
 from recsys_utils.book.leaderboard import PER_USER, ROWS, UNITS
 from recsys_utils.errors import InvalidInput
-from recsys_utils.evaluation import evaluate_ranking, evaluate_ratings, genre_matrix, tune
+from recsys_utils.evaluation import evaluate_ranking, evaluate_ratings, genre_matrix
 from recsys_utils.evaluation.protocol import seconds_of
 from recsys_utils.features import RatingFeatures
 from recsys_utils.models import FactorizationMachine, FMRecommender, Recommender
@@ -104,16 +104,15 @@ def machines(data_set: str, task: str) -> dict[str, Recommender]:
 
 
 def autoencoder(split, validation) -> tuple[Recommender, int, dict]:
-    """The chapter's neural model, searched with the contenders' budget: model, trials, what lies at an edge."""
+    """The chapter's neural model, searched with the contenders' budget: model, trials, what lay past an edge."""
     names = {"MLPClassifier": MLPClassifier, "normalize": normalize, "loguniform": loguniform, "uniform": uniform}
     scope = from_chapter("choosing", "def encode", "class Autoencoder", **names)
     model, ranges = scope["Autoencoder"], scope["RANGES"]
     warnings.simplefilter("ignore", ConvergenceWarning)
-    found = tune(model, ranges, split, "ndcg@10", N_TRIALS, rng=0, validation=validation, seconds=SECONDS)
-    print(found.summary(), flush=True)
-    settings = rounded(found.best)
-    told = {"settings": settings, "edges": ", ".join(found.edges), "validation": found.score}
-    return model(**settings), len(found.trials), told
+    found = search_on(model, ranges, split, "ndcg@10", validation)
+    settings = rounded(found["settings"])
+    told = {"settings": settings, "validation": found["score"], "past an edge": found["past an edge"]}
+    return model(**settings), found["trials"], told
 
 
 def bytes_of(model: Recommender) -> int:
@@ -248,7 +247,7 @@ def main(arguments: list[str]) -> None:
     blocks = []
     for name, found in everything.items():
         table = pd.DataFrame.from_dict(found["rows"], orient="index").rename_axis("contender")
-        table = table.drop(columns=["settings", "edges", "validation"], errors="ignore")
+        table = table.drop(columns=["settings", "past an edge", "validation"], errors="ignore")
         best_first = table.sort_values("score", ascending=name.split("/")[1] == "ratings")
         blocks += [f"## {name}", markdown(best_first, {"score": ".4f", "bytes": ",.0f"} | {
             column: ".4g" for column in table if column not in ("score", "bytes", "trials")})]

@@ -21,7 +21,7 @@ def test_every_contender_has_settings_that_build_it(data_set, task, model):
 def test_budgets_are_equal_and_told():
     table = tuning_table("ml-100k", "lists")
     assert set(table.loc[table.index != "popularity", "trials"]) == {20}
-    assert list(table.columns) == ["trials", "validation", "settings", "at an edge"]
+    assert list(table.columns) == ["trials", "validation", "settings", "past an edge"]
 
 
 def test_unknown_contender_is_refused_by_name():

@@ -161,15 +161,19 @@ def contender(data_set: str, task: str, model: str, **changes) -> Recommender:
 
 
 def tuning_table(data_set: str, task: str) -> pd.DataFrame:
-    """One row a contender: trials drawn, steps past an edge, validation score, settings found, edges left open."""
+    """One row a contender: trials drawn, validation score, settings found, and the steps past an edge of a range.
+
+    A step names the changed setting and its validation score; one that gained less than three thousandths was not kept.
+    "Still gaining" ends the steps of a setting that gained to the last.
+    """
     rows = {
         model: {
-            "trials": found["trials"], "steps": len(found["steps"]), "validation": found["score"],
+            "trials": found["trials"], "validation": found["score"],
             "settings": ", ".join(
                 f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
                 for name, value in found["settings"].items()
             ),
-            "at an edge": ", ".join(found["edges"]),
+            "past an edge": found["past an edge"],
         }
         for model, found in _record()[data_set][task].items()
     }
