@@ -1,5 +1,5 @@
 """Settings of every contender of the book: one random search each, the same number of draws on the same rows. Where the
-best draw lies at an end of its range, the search steps beyond it, while validation data gains three thousandths by a step.
+best draw lies at an end of its range, the search steps beyond it, as long as a step gains three thousandths.
 
     python -m benchmarks.tuning                              all data sets and tasks (about half an hour)
     python -m benchmarks.tuning ml-100k/lists [CONTENDER ..] only one, or only these contenders of it
