@@ -195,9 +195,8 @@ class ImplicitALS(Recommender):
         return self.user_factors_, self.item_factors_
 
     def fold_in_rows(self, item_rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-        extra = self.alpha * transformed(values, self.values)
-        right, solve = self._equations(item_rows, extra)
-        return solve(right).astype(self.dtype)
+        system, right = self._equations(item_rows, self.alpha * transformed(values, self.values))
+        return _solve(system, right).astype(self.dtype)
 
     def fold_in_item(self, user_ids, values=None) -> np.ndarray:
         r"""The vector of an item that is not in the training data, from its first users.
@@ -225,8 +224,8 @@ class ImplicitALS(Recommender):
             For NaN, infinite or negative values, repeated users and unequal lengths.
         """
         rows, values = self.sorted_history(self.rows_of_users(user_ids, strict=True), values, "user_ids")
-        right, solve = self._equations(rows, self.alpha * transformed(values, self.values), of_item=True)
-        return finite_vector(solve(right).astype(self.dtype), values)
+        system, right = self._equations(rows, self.alpha * transformed(values, self.values), of_item=True)
+        return finite_vector(_solve(system, right).astype(self.dtype), values)
 
     def explain(self, user_id, item_id) -> tuple[np.ndarray, np.ndarray]:
         r"""How much each item of a user's history adds to the score of another item.
@@ -257,8 +256,8 @@ class ImplicitALS(Recommender):
         target = self.item_factors_[one_row("item_id", item_id, self.rows_of_items)].astype(np.float64)
         rows, values = self.history_rows(item_ids, values)
         extra = self.alpha * transformed(values, self.values)
-        _, solve = self._equations(rows, extra)
-        contributions = (1 + extra) * (self.item_factors_[rows] @ solve(target))
+        system, _ = self._equations(rows, extra)
+        contributions = (1 + extra) * (self.item_factors_[rows] @ _solve(system, target))
         order = np.argsort(-contributions, kind="stable")
         return self.item_ids_[rows[order]], contributions[order]
 
@@ -273,20 +272,14 @@ class ImplicitALS(Recommender):
         mean = confidence.mean()
         return self.regularization * (confidence / mean) ** self.frequency_exponent, float(mean)
 
-    def _equations(self, rows: np.ndarray, extra: np.ndarray, of_item: bool = False):
-        """Yᵀ c of a user's history, and the function that solves A x = b for this user; or the same of an item."""
+    def _equations(self, rows: np.ndarray, extra: np.ndarray, of_item: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """The lower triangle of A, and Yᵀ c of a user's history; or the same of an item."""
         users, items, mean = self.user_factors_, self.item_factors_, self.mean_confidence_
         fixed, gram = (users, self.gram_of_users_) if of_item else (items, self.gram_)
         if of_item:  # both sides share one sum of confidences
             mean = mean * len(users) / len(items)
-        penalty = self.regularization * ((len(fixed) + extra.sum()) / mean) ** self.frequency_exponent
-        system, right = _normal_equations(gram, penalty, fixed, rows, extra)
-
-        def solve(right: np.ndarray) -> np.ndarray:
-            _, solution, failed = dposv(system.T, right, lower=0)  # the lower triangle, as Fortran sees it
-            return np.full_like(solution, np.nan) if failed else solution
-
-        return right, solve
+        penalty = float(self.regularization), float(self.frequency_exponent)
+        return _normal_equations(gram, *penalty, mean, fixed, rows, extra)
 
 
 class Side(NamedTuple):
@@ -391,9 +384,10 @@ def _conjugate_gradients(w, d, steps, t):
 
 
 @compiled(fastmath=_FAST)
-def _normal_equations(gram, penalty, items, rows, extra):
-    """A (its lower triangle, at least) and Yᵀ c of one user. Loops, as a request should not wait for BLAS's threads."""
+def _normal_equations(gram, regularization, exponent, mean, items, rows, extra):
+    """The lower triangle of A, and Yᵀ c of one user. Loops, as a request should not wait for BLAS's threads."""
     n, f, kind = len(rows), len(gram), items.dtype.type
+    penalty = regularization * ((len(items) + extra.sum()) / mean) ** exponent
     added, right, w = np.zeros((f, f), items.dtype), np.zeros(f), np.zeros((4, f), items.dtype)
     for first in range(0, n, 4):  # four items at a time share the reads and writes of the sum
         w[:] = 0
@@ -412,7 +406,15 @@ def _normal_equations(gram, penalty, items, rows, extra):
                 v0, v1, v2, v3 = w0[j], w1[j], w2[j], w3[j]
                 row[j] += s0 * v0 + s1 * v1 + s2 * v2 + s3 * v3
                 below[j] += t0 * v0 + t1 * v1 + t2 * v2 + t3 * v3
-    system = gram + added
+    system = np.empty_like(gram)
     for i in range(f):
+        for j in range(i + 1):
+            system[i, j] = gram[i, j] + added[i, j]
         system[i, i] += penalty
     return system, right
+
+
+def _solve(system: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """x of A x = b by Cholesky from the lower triangle of A, which is overwritten; NaN where A overflowed."""
+    _, solution, failed = dposv(system.T, right, lower=0, overwrite_a=1)  # lower=0: as Fortran sees the transpose
+    return np.full_like(solution, np.nan) if failed else solution

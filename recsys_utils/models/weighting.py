@@ -10,7 +10,7 @@ from scipy import sparse
 from ..check import check_choice
 from ..interactions import Interactions
 
-_TRANSFORMATIONS = {"raw": np.copy, "binary": np.ones_like, "log": np.log1p, "sqrt": np.sqrt}
+_TRANSFORMATIONS = {"raw": lambda data: data, "binary": np.ones_like, "log": np.log1p, "sqrt": np.sqrt}
 VALUES = tuple(_TRANSFORMATIONS)
 check_values = partial(check_choice, choices=VALUES)
 
@@ -36,7 +36,7 @@ def weighted_rows(matrix: sparse.csr_matrix, values: str) -> sparse.csr_matrix:
 
 
 def transformed(data: np.ndarray, values: str) -> np.ndarray:
-    """The transformation of :func:`weighted_matrix` for an array of positive values."""
+    """The transformation of :func:`weighted_matrix` for an array of positive values; raw ones are the array itself."""
     return _TRANSFORMATIONS[values](data)
 
 
