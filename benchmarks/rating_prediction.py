@@ -4,7 +4,8 @@
     python -m benchmarks.rating_prediction one_split    (or five_folds: only that one)
 
 Every method's settings are chosen by the same number of trials on validation data cut from the training part (of the
-first fold, where there are five); the test part is looked at once. :func:`run` is the frame of other tables too.
+first fold, where there are five), and by steps past the end of a range where the best lay; the test part is looked at
+once. :func:`run` is the frame of other tables too.
 """
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ import surprise
 from scipy.stats import loguniform, randint
 
 from benchmarks._results import TINY, markdown, write_results
+from benchmarks.tuning import search_on
 from recsys_utils import Interactions, load_movielens
-from recsys_utils.evaluation import Tuning, evaluate_ratings, tune
+from recsys_utils.evaluation import evaluate_ratings
 from recsys_utils.models import BiasBaseline, BiasedSVD, ExplicitALS
 from recsys_utils.split import Split, k_folds, random_holdout
 
@@ -57,14 +59,13 @@ class SurpriseModel:
         return np.array([self.algorithm.predict(user, item).est for user, item in pairs])
 
 
-def choose(method: Method, split: Split) -> Tuning | None:
-    """The search for settings on a fifth of the training part; None where there is nothing to choose."""
+def choose(method: Method, split: Split) -> dict | None:
+    """What the search finds on a fifth of the training part; None where there is nothing to choose."""
     if all(not hasattr(choices, "rvs") and len(choices) == 1 for choices in method.grid.values()):
         return None
     cut = random_holdout(split.train, test_size=0.2, rng=0)
-    found = tune(method.make, method.grid, split, "rmse", N_TRIALS, validation=cut)
-    print(method.name, found.summary(), flush=True)
-    return found
+    print(f"{method.name}: ", end="", flush=True)
+    return search_on(method.make, method.grid, split, "rmse", cut, N_TRIALS)
 
 
 def fit_seconds(model, train: Interactions, budget: float = 5.0) -> float:
@@ -89,7 +90,7 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
     rows = {}
     for method in methods:
         found = choose(method, splits[0])
-        settings = found.best if found else {name: choices[0] for name, choices in method.grid.items()}
+        settings = found["settings"] if found else {name: choices[0] for name, choices in method.grid.items()}
         errors, seconds = [], []
         for split in splits:
             model = method.make(**settings)
@@ -104,8 +105,7 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
         rows[method.name] = {
             "RMSE": np.mean(errors), "low": low, "high": high, "fit, s": min(seconds),
             "settings": ", ".join(f"{k}={v:.3g}" for k, v in settings.items() if k not in UNTOLD) or "defaults",
-            "tried": len(found.trials) if found else 1,
-            "at an edge": ", ".join(f"{name} ({side})" for name, side in found.edges.items()) if found else "",
+            "tried": found["trials"] if found else 1, "past an edge": found["past an edge"] if found else "",
         }
         print(method.name, rows[method.name], flush=True)
     table = pd.DataFrame.from_dict(rows, orient="index")

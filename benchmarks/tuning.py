@@ -27,9 +27,9 @@ SECONDS = 10 if TINY else 900  # a search starts no further trial then
 N_STEPS, LEAST_GAIN = 4, 3e-3  # beyond one end of one range; smaller gains drown in the noise of a validation part
 
 
-def search_on(make, space: dict, split, metric: str, validation) -> dict:
+def search_on(make, space: dict, split, metric: str, validation, n_trials: int = N_TRIALS) -> dict:
     """The best of the draws, and of the steps past the ends of ranges where it lay: settings, trials, score, steps."""
-    drawn = tune(make, space, split, metric, N_TRIALS, rng=0, validation=validation, seconds=SECONDS)
+    drawn = tune(make, space, split, metric, n_trials, rng=0, validation=validation, seconds=SECONDS)
     print(drawn.summary(), flush=True)
     last, steps = drawn, []
     for parameter, side in drawn.edges.items():
