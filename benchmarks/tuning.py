@@ -67,6 +67,7 @@ def beyond(choices, value: float, side: str) -> float:
 def main(arguments: list[str]) -> None:
     """Search, and keep what earlier searches found for the others."""
     wanted = [a for a in arguments if not a.startswith("-")]
+    record = json.loads(RECORD.read_text("utf8")) if RECORD.exists() else {}
     for competition in wanted[:1] or COMPETITIONS:
         data_set, task = competition.split("/")
         split, validation, metric = contenders.competition(data_set, task)
@@ -75,7 +76,6 @@ def main(arguments: list[str]) -> None:
                 continue  # play counts are no ratings
             print(f"{competition}, {name}: ", end="", flush=True)
             found = search_on(*contenders.CONTENDERS[task][name], split, metric, validation)
-            record = json.loads(RECORD.read_text("utf8")) if RECORD.exists() else {}
             record.setdefault(data_set, {}).setdefault(task, {})[name] = found
             if not TINY:
                 RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf8")
