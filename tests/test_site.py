@@ -22,6 +22,14 @@ SHIFTS = """window.shifts = 0;
 new PerformanceObserver(list => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
 }).observe({type: 'layout-shift', buffered: true});"""
+# Left, top and width of what a page begins with, in whole pixels.
+BOXES = """async () => {
+    await document.fonts.ready;
+    return [...document.querySelectorAll('.bd-article :is(h1, p, ul, table, .admonition, .live)')].map(e => {
+        const box = e.getBoundingClientRect();
+        return [e.tagName, Math.round(box.left), Math.round(box.top), Math.round(box.width)];
+    });
+}"""
 # Scrolls through the page, so that lazy images come.
 SCROLL = """async () => {
     const step = async y => { scrollTo(0, y); await new Promise(done => setTimeout(done, 20)); };
@@ -165,6 +173,40 @@ def test_page_from_a_server(context, address, name):
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate(OVERFLOW) == [], f"at {width} pixels"
     assert context.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("book/index", '<p class="book-actions'),
+        ("book/live", '<div class="live '),
+        ("book/status", "</caption>"),
+        (CHAPTERS[0], '<div class="cell '),
+    ],
+)
+def test_the_beginning_of_a_page_stands_where_it_will_stand(context, address, site, name, mark):
+    """A slow machine paints a page before the whole of it is there and before its scripts have run."""
+    whole = (site / f"{name}.html").read_text("utf8")
+    beginning = whole[: whole.index(mark)] + mark
+    page = context.new_page()
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    there = page.evaluate(BOXES)
+    page.route(f"**/{name}.html", lambda route: route.fulfill(content_type="text/html", body=beginning))
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    begun = page.evaluate(BOXES)
+    assert begun and begun == there[: len(begun)]
+
+
+@pytest.mark.parametrize(("scripts", "theme"), [(True, "dark"), (False, "light")])
+def test_colours_do_not_wait_for_the_theme(browser, address, scripts, theme):
+    """Without its script, or without any, a page has colours and one of each pair of pictures."""
+    context = browser.new_context(color_scheme="dark", java_script_enabled=scripts)
+    context.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(f"{address}/book/index.html")
+    assert page.locator("html").get_attribute("data-theme") == theme
+    assert page.locator("img.book-product:visible").count() == 1
+    context.close()
 
 
 @pytest.mark.parametrize("name", PAGES)

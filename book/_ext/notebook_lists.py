@@ -105,7 +105,7 @@ class NotebookStatus(SphinxDirective):
             group += nodes.colspec(colwidth=1)
         group += nodes.thead("", _row(heads))
         group += nodes.tbody("", *map(_row, rows))
-        return nodes.table("", nodes.title("", caption), group, classes=["colwidths-auto"])
+        return nodes.table("", nodes.title("", caption), group, classes=["colwidths-auto", "book-wide"])
 
 
 def setup(app):
