@@ -1,8 +1,9 @@
-"""A ranker that also learns from what users and items are."""
+"""Rankers that learn from more than the matrix of interactions, or from another weighting of it."""
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from implicit.nearest_neighbours import bm25_weight
 from scipy import sparse
 from sklearn.base import clone
 
@@ -45,6 +46,37 @@ class WithFeatures(Recommender):
 
     def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
         return self.model_.score_rows(user_rows)[:, : self.n_items_]
+
+
+class WithBM25(Recommender):
+    """The model learns from weights as BM25 gives them to the words of a text: users are texts, items are words.
+
+    An item that many have counts for less, and so does each item of a user who has much. The mean weight stays that of
+    the transformed values, so that other settings keep their scale.
+
+    Parameters
+    ----------
+    model : Recommender
+        Whose ``values`` are "raw".
+    values : {"raw", "binary", "log", "sqrt"}
+        What the weighting starts from.
+    saturation, length : float
+        K1 and B of BM25: from where a larger value adds little, and how much the length of a history counts (0 to 1).
+    """
+
+    def __init__(self, *, model: Recommender, values: str, saturation: float, length: float):
+        self.model, self.values, self.saturation, self.length = model, values, saturation, length
+
+    def learn(self, interactions: Interactions) -> None:
+        counts = weighted_matrix(interactions, self.values)
+        weights = bm25_weight(counts, K1=self.saturation, B=self.length).tocoo()
+        weights.data = np.maximum(weights.data, 0) * (counts.data.mean() / weights.data.mean())
+        self.model_ = clone(self.model).fit(
+            Interactions(interactions.user_ids, interactions.item_ids, *weights.coords, weights.data)
+        )
+
+    def score_rows(self, user_rows: np.ndarray) -> np.ndarray:
+        return self.model_.score_rows(user_rows)
 
 
 def indicators(table: pd.DataFrame, key: str, *columns: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ The settings of the rivals are searched inside the training part of the first se
 other seeds: the same number of trials for each, drawn from declared ranges. The best model is a blend. Its parts get
 more trials, so it is no rival with an equal budget but the best that this book knows; they and the weights are searched
 anew inside the training part of each seed, so that each figure of the blend is blind: the test part of a seed is seen
-by nothing that was chosen for it. Where a winner lies at an edge of its range, the table says so.
+by nothing that was chosen for it. Where the best draw lies at an end of its range, the search steps beyond it.
 
     python -m benchmarks.ranking               both data sets beside each other (half an hour on two cores)
     python -m benchmarks.ranking lastfm        one of them, movielens or lastfm
@@ -27,18 +27,18 @@ import pandas as pd
 from scipy.stats import loguniform, randint, uniform
 from sklearn.base import clone
 
-from benchmarks._features import WithFeatures, indicators
+from benchmarks._features import WithBM25, WithFeatures, indicators
 from benchmarks._results import TINY, markdown, write_results
+from benchmarks.tuning import N_TRIALS, SECONDS, past_edges
 from recsys_utils import Interactions, load_lastfm, load_movielens
 from recsys_utils.book import ImplicitLibrary
 from recsys_utils.evaluation import RankingProtocol, compare, tune
 from recsys_utils.models import BPR, EASE, Blend, ImplicitALS, ItemKNN, Popularity, Recommender
 from recsys_utils.split import stratified_holdout
 
-N_TRIALS = 2 if TINY else 20  # of every rival
-N_PART = 2 if TINY else 60  # of each part of the blend, but for BPR, whose fits take long
-N_PAIRS = 2 if TINY else 8
-SECONDS = 10 if TINY else 300  # a search starts no further trial then
+N_PART = 2 if TINY else 60  # of the two families of the blend
+N_PAIRS = 2 if TINY else 8  # of BPR, a third family, whose fits take long
+PART = ", for the blend"
 WEIGHTS = [1.0] if TINY else [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0]  # of iALS, where EASE has 1
 
 
@@ -95,12 +95,24 @@ def with_features(contenders: dict, features: dict) -> dict:
     return {f"{name} with features": (seeing(model), space | weights) for name, (model, space) in contenders.items()}
 
 
+def with_bm25(contenders: dict) -> dict:
+    """The same contenders on weights of BM25, whose constants are drawn as well."""
+
+    def weighted(model):
+        def make(*, values, saturation, length, **settings):
+            return WithBM25(model=model(values="raw", **settings), values=values, saturation=saturation, length=length)
+        return make
+
+    constants = {"saturation": loguniform(1, 1000), "length": uniform(0, 1)}
+    return {f"{name} with BM25": (weighted(model), space | constants) for name, (model, space) in contenders.items()}
+
+
 def pairs() -> dict:
     """A third family for the blend, near what searches of BPR have found before."""
-    return {"BPR for the blend": (BPR, {
+    return {"BPR": (BPR, {
         "factors": [16 if TINY else 64], "iterations": [2 if TINY else 120],
         "learning_rate": loguniform(0.02, 0.15), "regularization": loguniform(0.005, 0.08),
-    })}
+    }, N_PAIRS)}
 
 
 def told(settings: dict) -> str:
@@ -140,34 +152,33 @@ class Searched:
     """What searches found for one split, on validation data cut from its training part."""
 
     def __init__(self, title: str, split, validation):
-        self.title, self.split, self.validation, self.found = title, split, validation, {}
+        self.title, self.split, self.validation, self.found, self.steps = title, split, validation, {}, {}
 
     def search(self, name: str, make, space: dict, n_trials: int | None = N_TRIALS):
         """The search of one contender, which is kept under its name."""
         found = tune(make, space, self.split, "ndcg@10", n_trials, validation=self.validation, seconds=SECONDS)
         print(self.title, name, found.summary(), flush=True)
-        self.found[name] = found
-        return found
+        self.found[name], self.steps[name] = past_edges(found, self.validation)
+        return self.found[name]
 
-    def blend(self, families: dict, third: dict, best: int, starts: int) -> str:
-        """Search the families and the weights between them; the name of the blend.
+    def blend(self, families: dict, best: int, starts: int) -> str:
+        """Search the families (EASE, iALS and a third) and the weights between them; the name of the blend.
 
         Of iALS it averages the `best` settings, each from several `starts`.
         """
-        ease, own = (self.search(name, *family, N_PART) for name, family in families.items())
-        others = [self.search(name, *family, N_PAIRS) for name, family in third.items()]
+        ease, own, third = (self.search(name + PART, *family) for name, family in families.items())
         several = [own.settings[trial] for trial in own.ranking.index[:best]] * starts
         parts = [ease.model_class(**ease.best)]
         parts += [own.model_class(**settings, rng=start) for start, settings in enumerate(several)]
-        parts += [one.model_class(**one.best) for one in others]
+        parts.append(third.model_class(**third.best))
 
-        def make(models, weight, third_weight=0.0):
-            weights = [1.0] + [weight / len(several)] * len(several) + [third_weight] * len(others)
-            return Blend(models=models, weights=weights)
+        def make(models, weight, third_weight):
+            return Blend(models=models, weights=[1.0] + [weight / len(several)] * len(several) + [third_weight])
 
-        name = " and ".join(["blend of EASE", f"{len(several)} iALS", *("BPR" for _ in others)])
+        first, second, last = families
+        name = f"blend of {first}, {len(several)} {second} and {last}"
         kept = [Once.of(part) for part in parts]
-        space = {"weight": WEIGHTS} | ({"third_weight": [0.0, 0.25, 0.5, 1.0]} if others else {})
+        space = {"weight": WEIGHTS, "third_weight": [0.0, 0.25, 0.5, 1.0, 2.0]}
         found = self.search(name, partial(make, kept), space, None)
         self.found[name] = replace(found, model_class=partial(make, parts))
         return name
@@ -178,26 +189,28 @@ class Searched:
 
 
 def study(
-    title, data, split, validate, seeds, values, factors, best_of, features=None, third=None, published=()
+    title, data, split, validate, seeds, values, factors, best_of, seeing, third, published=()
 ) -> list[str]:
-    """Search, then test on all seeds; returns blocks of Markdown."""
-    whole = parts(values, factors)
-    whole = with_features(whole, features) if features else whole
-    families = {f"{name}, for the blend": family for name, family in whole.items()}
+    """Search, then test on all seeds; returns blocks of Markdown.
+
+    The blend's two families are those of :func:`parts` that see what `seeing` gives them, and `third` is one more.
+    """
+    informed = seeing(parts(values, factors))
+    families = {name: (*family, N_PART) for name, family in informed.items()} | third
     runs, first = [], None
     for seed in seeds:
         part = split(data, seed)
         here = Searched(f"{title}, seed {seed}:", part, validate(part.train))
         if first is None:
             first = here
-            for name, rival in rivals(values, factors).items():
+            for name, rival in (rivals(values, factors) | informed).items():
                 here.search(name, *rival)
-        best = here.blend(families, third or {}, *best_of)
+        best = here.blend(families, *best_of)
         runs.append(compare(first.models() | here.models(), RankingProtocol(part, 10, ("ndcg",))))
         print(runs[-1]["ndcg@10"], flush=True)
     found = first.found
     scores = pd.concat([run["ndcg@10"] for run in runs], axis=1)
-    anew = {*families, *(third or {}), best}
+    anew = {*(name + PART for name in families), best}
     table = pd.DataFrame({
         "tried": {name: len(one.trials) for name, one in found.items()},
         "validation": {name: one.score for name, one in found.items()},
@@ -208,11 +221,11 @@ def study(
         "fit, s": pd.concat([run["fit seconds"] for run in runs], axis=1).min(axis=1),
         "searched": {name: "each seed" if name in anew else "first seed" for name in found},
         "settings": {name: told(one.best) for name, one in found.items()},
-        "at an edge": {name: told(one.edges) for name, one in found.items()},
+        "past an edge": first.steps,
     })
     rows = pd.DataFrame({"first seed": dict(published)}).rename(lambda name: f"{name} (published)")
     table = pd.concat([table, rows]).sort_values("first seed", ascending=False).rename_axis("model")
-    text = table[["searched", "settings", "at an edge"]].fillna("")
+    text = table[["searched", "settings", "past an edge"]].fillna("")
     formats = dict.fromkeys(("validation", "first seed", "mean of all", "lowest", "highest"), ".4f")
     return [f"## {title}", markdown(table.assign(**text), formats | {"tried": ".0f", "fit, s": ".2f"})]
 
@@ -233,10 +246,10 @@ def movielens_study() -> list[str]:
         ["raw", "sqrt", "binary"],
         [16] if TINY else [32, 64, 128],
         (6, 1),
-        {
+        partial(with_features, features={
             "user_features": indicators(movielens.users, "userId", "age_group", "gender", "occupation"),
             "item_features": indicators(movielens.movies, "movieId", "genres"),
-        },
+        }),
         pairs(),
         [("BiVAE", 0.475), ("BPR", 0.442), ("LightGCN", 0.420), ("NCF", 0.396), ("SAR", 0.382)],
     )
@@ -256,6 +269,8 @@ def lastfm_study() -> list[str]:
         ["log", "binary"],
         [16] if TINY else [64, 128, 256],
         (2, 3),  # on these data the sixth best setting is clearly behind, on validation data
+        with_bm25,
+        {"iALS": (*parts(["log"], [16] if TINY else [64, 128, 256])["iALS"], N_TRIALS)},
     )
 
 
@@ -271,10 +286,12 @@ def main(names: list[str]) -> None:
                 f"ranking_{name}", "Ranking: nDCG@10",
                 '"First seed" is the split with seed 42; settings shown are those chosen inside its training part '
                 '("validation": mean over validation splits, lower because the test rows are missing there as well). '
-                f"{N_TRIALS} trials for each rival that has any settings; {N_PART} for each part of the blend "
-                f"({N_PAIRS} for BPR where it is one); no further trial after {SECONDS} seconds. The blend and its "
-                "parts are searched anew for each seed. Fit times are the best over the seeds, without Numba's "
-                "compilation, on one of two busy cores. Protocols: the benchmark's docstring.",
+                f"{N_TRIALS} trials for each rival that has any settings; {N_PART} for each of the blend's two "
+                f"families, fewer for a third; no further trial after {SECONDS} seconds. Where the best draw lies at "
+                'an end of its range, the search steps on ("past an edge": each step and its validation score, of the '
+                "first seed; kept if it gains three thousandths). The blend and its parts are searched anew for each "
+                "seed. Fit times are the best over the seeds, without Numba's compilation, on one of two busy cores. "
+                "Protocols: the benchmark's docstring.",
                 *job.result(), packages=("numpy", "numba", "scikit-learn", "implicit"), module="ranking",
             )
 

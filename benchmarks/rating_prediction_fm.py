@@ -2,9 +2,9 @@
 
     python -m benchmarks.rating_prediction_fm            (about twenty minutes on two cores)
 
-The same splits, the same choice of settings on validation data and the same columns as in
-``benchmarks.rating_prediction``. What a machine is told beside user and film (genres, years, the time of the
-rating, age) is known when the prediction is asked for; the ratings of the test part are not.
+One split of ml-latest-small and five folds of ml-100k; settings are chosen as ``benchmarks._rating_table`` says. What a
+machine is told beside user and film (genres, years, the time of the rating, age) is known when the prediction is asked
+for; the ratings of the test part are not.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, clone
 
+from benchmarks._rating_table import Method, as_markdown, five_folds, one_split, run
 from benchmarks._results import write_results
-from benchmarks.rating_prediction import Method, as_markdown, five_folds, one_split, run
 from recsys_utils import load_movielens
 from recsys_utils.features import CrossedFields, DesignMatrix, RatingFeatures, RatingWindows
 from recsys_utils.models import FactorizationMachine, FMRecommender

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from benchmarks._results import TINY, markdown, write_results
 from recsys_utils.book import contenders
 from recsys_utils.errors import Diverged
-from recsys_utils.evaluation import tune
+from recsys_utils.evaluation import Tuning, tune
 
 RECORD = Path(contenders.__file__).with_name("tuned.json")
 COMPETITIONS = [
@@ -31,28 +34,36 @@ def search_on(make, space: dict, split, metric: str, validation, n_trials: int =
     """The best of the draws, and of the steps past the ends of ranges where it lay: settings, trials, score, steps."""
     drawn = tune(make, space, split, metric, n_trials, rng=0, validation=validation, seconds=SECONDS)
     print(drawn.summary(), flush=True)
+    last, steps = past_edges(drawn, validation)
+    return {
+        "settings": last.best, "trials": len(drawn.trials), "score": round(last.score, 5), "past an edge": steps,
+    }
+
+
+def past_edges(drawn: Tuning, validation) -> tuple[Tuning, str]:
+    """Step beyond the ends of ranges where the best draw lay: the trials and the steps that are kept, and all steps."""
     last, steps = drawn, []
     for parameter, side in drawn.edges.items():
+        if hasattr(drawn.space[parameter], "rvs") and drawn.space[parameter].dist.name == "uniform":
+            continue  # a share, such as dropout: its ends are those of what it means
         for _ in range(N_STEPS):
-            value = beyond(space[parameter], last.best[parameter], side)
+            value = beyond(drawn.space[parameter], last.best[parameter], side)
             one = {key: [choice] for key, choice in (last.best | {parameter: value}).items()}
             try:
-                step = tune(make, one, split, metric, validation=validation)
+                step = tune(drawn.model_class, one, drawn.split, drawn.metric, validation=validation)
             except Diverged:
                 steps.append(f"{parameter} {value:.3g}: diverged")
                 break
             steps.append(f"{parameter} {value:.3g}: {step.score:.4f}")
             print("   ", steps[-1], flush=True)
-            gain = (step.score - last.score) / last.score * (-1 if metric == "rmse" else 1)
+            gain = (step.score - last.score) / last.score * (-1 if drawn.metric == "rmse" else 1)
             if gain <= LEAST_GAIN:
                 break
-            last = step
+            trials = pd.concat([last.trials, step.trials], ignore_index=True)
+            last = replace(last, trials=trials, settings=last.settings + step.settings)
         else:
             steps.append(f"{parameter} still gaining")
-    return {
-        "settings": last.best, "trials": len(drawn.trials), "score": round(last.score, 5),
-        "past an edge": "; ".join(steps),
-    }
+    return last, "; ".join(steps)
 
 
 def beyond(choices, value: float, side: str) -> float:

@@ -163,9 +163,10 @@ def tuning_headline(chapter: Stored) -> tuple[str, str, str]:
     ]
     lines = [(label, float(row["ndcg@10"]), row["ndcg@10"], marked) for label, row, marked in shown]
     text = (
-        f"With copied settings the factorization of 2008 gets {lines[-1][2]}; with {search[1]} trials for each "
-        f"of two programs, the better one picked on validation data, {lines[0][2]} (95% interval {tuned['low']} to {tuned['high']}). The best of {len(published)} "
-        f"published rows has {lines[2][2]}; these are quoted, not tuned again. EASE, of 2019, has {lines[1][2]}."
+        f"With copied settings the factorization of 2008 gets {lines[-1][2]}; with {search[1]} trials for each of two "
+        f"programs, the better one picked on validation data, {lines[0][2]} (95% interval {tuned['low']} to "
+        f"{tuned['high']}). The best of {len(published)} published rows has {lines[2][2]}; these are quoted, not tuned "
+        f"again. EASE, of 2019, has {lines[1][2]}."
     )
     return "A method of 2008, tuned", bars(lines, f"nDCG@10 on MovieLens 100k. {_described(lines)}"), text
 
