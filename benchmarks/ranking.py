@@ -10,7 +10,7 @@ more trials, so it is no rival with an equal budget but the best that this book 
 anew inside the training part of each seed, so that each figure of the blend is blind: the test part of a seed is seen
 by nothing that was chosen for it. Where the best draw lies at an end of its range, the search steps beyond it.
 
-    python -m benchmarks.ranking               both data sets beside each other (half an hour on two cores)
+    python -m benchmarks.ranking               both data sets beside each other (about an hour on two cores)
     python -m benchmarks.ranking lastfm        one of them, movielens or lastfm
 
 Writes ``benchmarks/results/ranking_movielens.md`` and ``ranking_lastfm.md``.
