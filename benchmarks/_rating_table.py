@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ class Method:
 
     name: str
     make: Callable
-    grid: Mapping[str, object] = field(default_factory=dict)
+    grid: Mapping[str, object]
 
 
 def choose(method: Method, split: Split) -> dict | None:
@@ -76,7 +76,7 @@ def run(methods: list[Method], splits: list[Split]) -> pd.DataFrame:
             low, high = np.mean(errors) - half, np.mean(errors) + half
         rows[method.name] = {
             "RMSE": np.mean(errors), "low": low, "high": high, "fit, s": min(seconds),
-            "settings": ", ".join(f"{k}={v:.3g}" for k, v in settings.items()) or "defaults",
+            "settings": ", ".join(f"{k}={v:.3g}" for k, v in settings.items()),
             "tried": found["trials"] if found else 1, "past an edge": found["past an edge"] if found else "",
         }
         print(method.name, rows[method.name], flush=True)

@@ -80,31 +80,27 @@ def parts(values: list[str], factors: list[int]) -> dict:
     }
 
 
+def informed(contenders: dict, label: str, wrapper, space: dict, **fixed) -> dict:
+    """The same contenders inside `wrapper`, whose own settings are drawn from `space` as well; `fixed` ones are not."""
+
+    def make(model, *, values, **drawn):
+        own = {name: drawn.pop(name) for name in space}
+        return wrapper(model=model(values="raw", **drawn), values=values, **own, **fixed)
+
+    return {
+        f"{name} with {label}": (partial(make, model), ranges | space) for name, (model, ranges) in contenders.items()
+    }
+
+
 def with_features(contenders: dict, features: dict) -> dict:
     """The same contenders, which also see the features; what a feature counts for is drawn as well."""
-
-    def seeing(model):
-        def make(*, values, user_weight, item_weight, **settings):
-            return WithFeatures(
-                model=model(values="raw", **settings), values=values, user_weight=user_weight, item_weight=item_weight,
-                **features,
-            )
-        return make
-
     weights = {"user_weight": loguniform(0.1, 3), "item_weight": loguniform(0.1, 3)}
-    return {f"{name} with features": (seeing(model), space | weights) for name, (model, space) in contenders.items()}
+    return informed(contenders, "features", WithFeatures, weights, **features)
 
 
 def with_bm25(contenders: dict) -> dict:
     """The same contenders on weights of BM25, whose constants are drawn as well."""
-
-    def weighted(model):
-        def make(*, values, saturation, length, **settings):
-            return WithBM25(model=model(values="raw", **settings), values=values, saturation=saturation, length=length)
-        return make
-
-    constants = {"saturation": loguniform(1, 1000), "length": uniform(0, 1)}
-    return {f"{name} with BM25": (weighted(model), space | constants) for name, (model, space) in contenders.items()}
+    return informed(contenders, "BM25", WithBM25, {"saturation": loguniform(1, 1000), "length": uniform(0, 1)})
 
 
 def pairs() -> dict:
@@ -195,15 +191,15 @@ def study(
 
     The blend's two families are those of :func:`parts` that see what `seeing` gives them, and `third` is one more.
     """
-    informed = seeing(parts(values, factors))
-    families = {name: (*family, N_PART) for name, family in informed.items()} | third
+    told_more = seeing(parts(values, factors))
+    families = {name: (*family, N_PART) for name, family in told_more.items()} | third
     runs, first = [], None
     for seed in seeds:
         part = split(data, seed)
         here = Searched(f"{title}, seed {seed}:", part, validate(part.train))
         if first is None:
             first = here
-            for name, rival in (rivals(values, factors) | informed).items():
+            for name, rival in (rivals(values, factors) | told_more).items():
                 here.search(name, *rival)
         best = here.blend(families, *best_of)
         runs.append(compare(first.models() | here.models(), RankingProtocol(part, 10, ("ndcg",))))
